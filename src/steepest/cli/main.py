@@ -1,0 +1,73 @@
+"""The command line: one verb, one file. A user's mistake is one line and exit code 2; a bug of ours shows its traceback."""
+
+import io
+import os
+import sys
+from typing import Annotated
+
+import typer
+from typer.exceptions import TyperException
+
+import steepest
+from steepest.cli.explain import explain
+from steepest.cli.listing import listing
+from steepest.core.errors import SteepestError
+
+
+def app() -> typer.Typer:
+    # Panels on a terminal, plain text elsewhere; tracebacks as Python prints them.
+    style = "rich" if sys.stdout.isatty() else None
+    made = typer.Typer(rich_markup_mode=style, pretty_exceptions_enable=False, add_completion=False)
+    made.callback(invoke_without_command=True)(top)
+    made.command("list")(listing)
+    made.command("explain")(explain)
+    return made
+
+
+def version(wanted: bool) -> None:
+    if wanted:
+        print(f"steepest {steepest.__version__}")
+        raise typer.Exit
+
+
+def top(
+    context: typer.Context,
+    _: Annotated[bool, typer.Option("--version", callback=version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    """Optimizers and initializers for PyTorch: what there is, what it does, what it costs.
+
+    \b
+    steepest list                 every rule, wrapper, initializer and plan
+    steepest explain adamw        formula, knobs, memory, paper
+    steepest explain he_normal    formula, settings, paper
+    steepest explain clip --json  the same for programs
+    """
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+def main(argv: list[str] | None = None) -> None:
+    if isinstance(sys.stdout, io.TextIOWrapper) and "utf" not in sys.stdout.encoding.lower():
+        sys.stdout.reconfigure(errors="replace")
+    code = 0
+    try:
+        code = app()(args=argv, prog_name="steepest", standalone_mode=False)
+        sys.stdout.flush()
+    except (SteepestError, TyperException) as mistake:
+        fail(mistake)
+    except BrokenPipeError:
+        # Whoever read has seen enough. What is still buffered goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    if code:
+        sys.exit(code)
+
+
+def fail(mistake: SteepestError | TyperException) -> None:
+    """One line, and where to read on."""
+    text = str(mistake)
+    if isinstance(mistake, TyperException):
+        context = getattr(mistake, "ctx", None)
+        text = mistake.format_message() + (f" See {context.command_path} --help" if context else "")
+    print(f"steepest: {' '.join(text.split())}", file=sys.stderr)
+    sys.exit(2)

@@ -1,0 +1,35 @@
+"""What every test stands on. Warnings are errors: `filterwarnings` in pyproject.toml."""
+
+import random
+from collections.abc import Iterator
+
+import hypothesis
+import numpy as np
+import pytest
+import torch
+
+# The same examples on every run, and no deadline: a first call may compile a kernel.
+hypothesis.settings.register_profile("steepest", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("steepest")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Test processes run side by side; two threads on two busy cores can be ten times slower."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def seed() -> None:
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
+
+
+@pytest.fixture
+def float64() -> Iterator[None]:
+    """New tensors in double precision. (torch keeps some scalar state in the default dtype.)"""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(before)
