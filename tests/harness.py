@@ -79,9 +79,9 @@ def problem(shapes: Sequence[tuple[int, ...]], dtype: torch.dtype = torch.float6
 
 
 def distance(a: Sequence[Tensor], b: Sequence[Tensor]) -> float:
-    """The largest difference, relative to the largest element of its tensor."""
-    pairs = [(x.detach(), y.detach()) for x, y in zip(a, b, strict=True) if x.numel()]
-    return max(float((x - y).abs().max() / y.abs().max().clamp(min=1e-300)) for x, y in pairs)
+    """The largest difference, relative to the largest element of its tensor; nan where either holds one."""
+    pairs = [(x.detach().double(), y.detach().double()) for x, y in zip(a, b, strict=True) if x.numel()]
+    return float(torch.stack([(x - y).abs().max() / y.abs().max().clamp(min=1e-300) for x, y in pairs]).max())
 
 
 # torch's optimizers as algorithms of papers.py

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
+from math import nan
 from pathlib import Path
 
 import pytest
@@ -40,18 +41,37 @@ def slow(names, where: Callable[[str], bool]) -> list:
 
 
 def compare(rule: Rule, engine: str, dtype: torch.dtype, steps: int, shapes=SHAPES) -> tuple[float, float]:
-    """How far an engine ends from the reference when both are given the same gradients: weights, and state."""
+    """How far an engine ends from the reference when both are given the same gradients: weights, and state.
+
+    Every step is looked at, and the first that is far off is described: a difference that comes and goes must leave a trace.
+    """
     start, gradient = problem(shapes, dtype)
     ours, truth = (Runner(rule, [x.clone() for x in start], name) for name in (engine, "reference"))
-    lr = varying(rate_of(rule))
+    lr, off = varying(rate_of(rule)), (nan, nan)
     for t in range(1, steps + 1):
         grads = gradient(truth.parameters, t)
+        kept = [g.clone() for g in grads]
         ours.step(grads, lr(t))
         truth.step(grads, lr(t))
+        assert all(map(torch.equal, grads, kept)), f"step {t} wrote to a gradient"
+        off = distance(ours.parameters, truth.parameters), distance(list(ours.states().values()), list(truth.states().values()))
+        assert off[0] < 1e-3 and off[1] < 1e-3, f"step {t}: {described(ours, truth)}"
     a, b = ours.states(), truth.states()
     assert {k: (x.shape, x.dtype) for k, x in a.items()} == {k: (x.shape, x.dtype) for k, x in b.items()}
     assert distance(truth.parameters, start) > 1e-3
-    return distance(ours.parameters, truth.parameters), distance(list(a.values()), list(b.values()))
+    return off
+
+
+def described(ours: Runner, truth: Runner) -> str:
+    """Which tensors differ, in how many elements, where first, and what stands there."""
+    tensors = [{f"p{i}": x for i, x in enumerate(runner.parameters)} | runner.states() for runner in (ours, truth)]
+    lines = []
+    for name, x in tensors[0].items():
+        x, y = x.detach().reshape(-1), tensors[1][name].detach().reshape(-1)
+        if places := (x - y).abs().gt(1e-6 * y.abs().max().clamp(min=1e-300)).nonzero().flatten().tolist():
+            k = places[0]
+            lines.append(f"{name}: {len(places)} of {x.numel()} differ, first {k}: {float(x[k])!r}, {float(y[k])!r}")
+    return "; ".join(lines)
 
 
 # --- fused --------------------------------------------------------------------------------------------
