@@ -159,8 +159,8 @@ def stack(depth: int, width: int, activation: type[nn.Module]) -> nn.Module:
     return nn.Sequential(*(layer for _ in range(depth) for layer in (nn.Linear(width, width), activation())))
 
 
-def conv_stack(depth: int, width: int) -> nn.Module:
-    first = [nn.Conv2d(3, width, 3, padding=1), nn.ReLU()]
+def conv_stack(depth: int, width: int, channels: int) -> nn.Module:
+    first = [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU()]
     return nn.Sequential(*first, *(layer for _ in range(depth - 1) for layer in (nn.Conv2d(width, width, 3, padding=1), nn.ReLU())))
 
 

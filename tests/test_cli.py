@@ -6,12 +6,14 @@ import pty
 import re
 import subprocess
 import sys
+import tomllib
 
 import pytest
 import torch
 from rich.cells import cell_len
 
 from steepest.cli.catalog import REGISTRIES, cards, catalog, registry, sentence
+from steepest.cli.curve import ACROSS, HEIGHT, MARGIN, WIDTH, draw
 from steepest.cli.facts import find
 from steepest.cli.formula import formula
 from steepest.cli.main import main
@@ -21,6 +23,7 @@ from steepest.core.knob import knob
 from steepest.core.maths import debias, lerp, sqrt, zeros_like
 from steepest.core.rule import Rule, flatten
 from steepest.init import INITIALIZERS, PLANS
+from steepest.regularizers import REGULARIZERS
 from steepest.rules import RULES, WRAPPERS
 from steepest.rules.adam import Adam
 from steepest.rules.clipping import Clip
@@ -29,6 +32,7 @@ from steepest.rules.layerwise import LAMB
 from steepest.rules.sign import Lion
 from steepest.rules.wrapper import Wrapper
 from steepest.rules.wrappers import Average
+from steepest.schedules import SCHEDULES, read
 
 ALL = RULES | WRAPPERS
 STEEPEST = [sys.executable, "-c", "from steepest.cli.main import main; main()"]
@@ -201,7 +205,9 @@ def test_the_lines_of_use_run(name: str, capsys: pytest.CaptureFixture[str], mon
     ("asked", "found"),
     [("AdamW", "adamw"), ("ADAM", "adam"), ("SGD", "momentum"), ("SparseAdam", "sparse_adam"), ("schedulefreeadamw", "schedule_free_adamw"),
      ("GradientDescent", "gd"), ("Clip", "clip"), ("stochastic-average", "stochastic_average"), ("LBFGS", "lbfgs"),
-     ("HeNormal", "he_normal"), ("ZerO", "zer_o"), ("rule.adam", "adam")],
+     ("HeNormal", "he_normal"), ("ZerO", "zer_o"), ("rule.adam", "adam"), ("CosineRestarts", "cosine_restarts"),
+     ("WSD", "warmup_stable_decay"), ("warmup-Cosine", "warmup_cosine"), ("schedule.constant", "constant"), ("Mixup", "mixup"),
+     ("EarlyStopping", "early_stopping"), ("multi_step", "multi_step"), ("onecycle", "one_cycle")],
 )  # fmt: skip
 def test_names_in_many_spellings(asked: str, found: str) -> None:
     assert find(asked)[1] == found
@@ -211,6 +217,10 @@ def test_one_name_in_two_registries() -> None:
     assert find("orthogonal") == ("initializers", "orthogonal") and find("plan.orthogonal") == ("plans", "orthogonal")
     with pytest.raises(SettingError, match=r"nothing is called 'plan\.adam'"):
         find("plan.adam")
+    assert find("constant")[0] == "initializers" and find("schedule.constant")[0] == "schedules"
+    assert find("l2")[0] == "wrappers" and find("regularizer.l2")[0] == "regularizers"
+    with pytest.raises(SettingError, match=r"nothing is called 'rule\.warmup_cosine'"):
+        find("rule.warmup_cosine")
 
 
 def test_memory(capsys: pytest.CaptureFixture[str]) -> None:
@@ -291,6 +301,64 @@ class Skip(torch.nn.Module):
         return x + self.branch(x)
 
 
+# --- schedules and regularizers ---------------------------------------------------------------------
+
+CARDS = {f"schedule.{name}": cls for name, cls in SCHEDULES.items()} | {f"regularizer.{name}": cls for name, cls in REGULARIZERS.items()}
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_explains_a_card(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["explain", name])
+    out, cls = capsys.readouterr().out, CARDS[name]
+    kind, _, plain = name.partition(".")
+    assert out.startswith(f"{plain}  {kind} {cls.__name__}\n") and cls.paper in out and cls.use in out
+    for setting, spec in {**cls.own_knobs(), **cls.own_options()}.items():
+        assert re.search(rf"^  {setting} .*{re.escape(spec.meaning)}$", out, re.MULTILINE), setting
+    for word in ("hurts", "cost", "measured"):
+        assert getattr(cls, word, "") in out
+    assert ("The shorthand in a recipe sets" in out) == bool(getattr(cls, "main", ""))
+    assert "\x1b" not in out and "│" not in out and "…" not in out and " \n" not in out
+
+
+@pytest.mark.parametrize("name", [*(f"schedule.{name}" for name in SCHEDULES), "warmup_cosine", "warmup_plateau"])
+def test_the_lines_of_a_schedule_run(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    known = told(capsys, name)
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
+    namespace = {"optimizer": optimizer, "metric": 1.0}
+    exec(known["code"][0] + "\n" + known["code"][1], namespace)
+    first = optimizer.param_groups[0]["lr"]
+    assert first == pytest.approx(0.1 * known["curve"]["y"][0], rel=1e-6)
+    optimizer.step()
+    exec("\n".join(known["code"][2:]), namespace)
+    (section, line) = known["recipe"]
+    said = tomllib.loads("\n".join(known["recipe"]))
+    assert section == "[schedule]" and line.startswith("lr = ") and read(said["schedule"]["lr"])
+
+
+@pytest.mark.parametrize("name", REGULARIZERS)
+def test_the_lines_of_a_regularizer_run(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    known = told(capsys, f"regularizer.{name}")
+    namespace: dict = {}
+    exec("\n".join(known["code"][:2]), namespace)
+    assert namespace[name] == REGULARIZERS[name]()
+    made, (_, method) = namespace[name], re.findall(r"(\w+)\.(\w+)\(", known["code"][2])[0]
+    assert callable(getattr(made, method))
+    assert list(tomllib.loads("\n".join(known["recipe"]))["regularize"]) == [name]
+
+
+def test_a_curve_in_characters() -> None:
+    up = draw([i / ACROSS for i in range(ACROSS + 1)])
+    assert len(up) == HEIGHT + 2 and up[0][:MARGIN] == "      1 ┤" and up[HEIGHT - 1][:MARGIN] == "      0 ┤"
+    ends = [len(line) for line in up[:HEIGHT]]
+    assert ends == sorted(ends, reverse=True) and len(set(ends)) == HEIGHT and ends[0] == MARGIN + WIDTH
+    wall = [line[MARGIN:] for line in draw([1.0] * (ACROSS // 2) + [0.0] * (ACROSS // 2 + 1))[:HEIGHT]]
+    assert {line.lstrip("⠀") for line in wall[1:-1]} == {"⢸"} and wall[0] == "⠉" * (WIDTH // 2 - 1) + "⢱"
+    assert {len(line) for line in wall[:-1]} == {WIDTH // 2} and wall[-1].endswith("⣀" * (WIDTH // 2))
+    assert draw([0.0] * (ACROSS + 1))[HEIGHT - 1][MARGIN:] == "⣀" * WIDTH
+    assert draw([0.3] * (ACROSS + 1))[0] == "    0.3 ┤" + "⠉" * WIDTH
+    assert up[-1].split() == ["0%", "25%", "50%", "75%", "100%"] and up[-1].index("0%") == up[-2].index("┬")
+
+
 # --- list ------------------------------------------------------------------------------------------
 
 
@@ -307,10 +375,21 @@ def test_the_listing_says_what_the_classes_say() -> None:
         assert entry.scope == ("inner's" if name in WRAPPERS else rule.scope)
 
 
+def test_the_listing_says_what_the_cards_say() -> None:
+    entries = {f"{entry.kind[:-1]}.{entry.name}": entry for entry in catalog() if entry.kind in ("schedules", "regularizers")}
+    assert list(entries) == list(CARDS)
+    for name, entry in entries.items():
+        cls = CARDS[name]
+        assert (entry.cls, entry.use, entry.paper) == (cls.__name__, cls.use, cls.paper) and entry.summary and entry.group
+        assert sorted(entry.knobs + entry.options) == sorted([*cls.own_knobs(), *cls.own_options()]), name
+        said = (getattr(cls, "hurts", ""), getattr(cls, "cost", ""), getattr(cls, "measured", ""))
+        assert (entry.hurts, entry.cost, entry.measured) == said and not entry.state and not entry.scope
+
+
 def test_list_pipes_lines_with_tabs(capsys: pytest.CaptureFixture[str]) -> None:
     main(["list"])
     rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
-    assert [row[0] for row in rows] == [*ALL, *INITIALIZERS, *PLANS] and {len(row) for row in rows} == {6}
+    assert [row[0] for row in rows] == [*ALL, *INITIALIZERS, *PLANS, *SCHEDULES, *REGULARIZERS] and {len(row) for row in rows} == {6}
     main(["list", "wrappers"])
     assert [line.split("\t")[0] for line in capsys.readouterr().out.splitlines()] == list(WRAPPERS)
     main(["list", "rules", "--json"])
@@ -396,7 +475,13 @@ def on_terminal(*argv: str, columns: int, **environment: str) -> str:
 
 
 def test_a_terminal_gets_colors_and_nothing_is_cut() -> None:
-    for argv, columns in ((["explain", "prodigy"], 80), (["list"], 80), (["list"], 200)):
+    for argv, columns in (
+        (["explain", "prodigy"], 80),
+        (["list"], 80),
+        (["list"], 200),
+        (["explain", "wsd"], 80),
+        (["explain", "mixup"], 80),
+    ):
         shown = on_terminal(*argv, columns=columns)
         plain = re.sub(r"\x1b\[[0-9;]*m", "", shown)
         assert "\x1b[" in shown and "…" not in plain

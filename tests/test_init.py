@@ -20,7 +20,7 @@ from steepest.core.plan import Plan
 from steepest.core.rng import generator
 from steepest.init import record as recording
 from steepest.init.fans import Fans, blocks, fans
-from steepest.init.gains import GAINS, critical, gain, moment, slope
+from steepest.init.gains import GAINS, REACH, critical, gain, moment, slope
 from steepest.init.initializers import FILLS, INITIALIZERS, Rehearsed
 from steepest.init.plans import PLANS
 from steepest.init.structure import structure
@@ -91,6 +91,14 @@ def test_orthogonal(shape):
     gram = q @ q.T if q.shape[0] <= q.shape[1] else q.T @ q
     assert (gram - torch.eye(len(gram))).abs().max() < 1e-6
     assert torch.allclose(draw("orthogonal", shape, gain=3.0), 3 * draw("orthogonal", shape))
+
+
+def test_centered_rows_do_not_pass_what_all_inputs_share():
+    q = draw("orthogonal", (30, 70), gain=2.0, centered=True)
+    assert q.sum(1).abs().max() < 1e-5 < draw("orthogonal", (30, 70), gain=2.0).sum(1).abs().max()
+    assert torch.linalg.matrix_norm(q / 2, 2) <= 1 + 1e-6
+    kernel = draw("delta_orthogonal", (8, 8, 3, 3), centered=True)
+    assert kernel.sum(1).abs().max() < 1e-5 and kernel[..., 1, 1].any()
 
 
 def test_orthogonal_is_uniform():
@@ -239,12 +247,16 @@ def test_every_gain_keeps_the_second_moment(name):
     assert out.square().mean().item() == pytest.approx(1, abs=4 * (out.square().std() / 1e3).item())
 
 
-@pytest.mark.parametrize("name", ["tanh", "hardtanh", "softsign"])
-def test_the_critical_gain_keeps_gradients_and_its_biases_keep_activations(name):
-    factor, bias = critical(name, 0.58)
-    variance = factor**2 * 0.58**2 + bias**2
-    assert math.sqrt(moment(GAINS[name], variance)) == pytest.approx(0.58, abs=1e-6)
-    assert factor**2 * slope(GAINS[name], variance) == pytest.approx(1, abs=1e-6)
+@pytest.mark.parametrize("layers", [1, 50])
+@pytest.mark.parametrize("name", REACH)
+def test_the_critical_gain_keeps_gradients_and_its_biases_keep_activations(name, layers):
+    f, level = GAINS[name], (0.75 * REACH[name]) ** 2
+    factor, bias = critical(name, layers)
+    rest = f(torch.zeros(1, dtype=torch.float64))
+    assert bias > 0 and factor**2 * moment(lambda z: f(z) - rest, level) + bias**2 == pytest.approx(level, abs=1e-9), "a fixed point"
+    assert factor**2 * slope(f, level) == pytest.approx({1: 13 / 12, 50: 1.02}[layers], abs=1e-9)
+    at_zero, bound = math.sqrt(slope(f, 1e-12)), (f(torch.tensor(1e6, dtype=torch.float64)) - rest).item()
+    assert REACH[name] == pytest.approx(bound / at_zero, rel=1e-5)
 
 
 # --- structure ----------------------------------------------------------------------------------------
@@ -518,54 +530,90 @@ def test_residual_plans():
     assert not resnet.layers[1].bn2.weight.any() and resnet.layers[1].conv2.weight.any() and resnet.layers[1].bn1.weight.all()
 
 
-def signals(model, x, at):
-    """Standard deviations of activations against the input's, and of gradients against the last one's."""
-    seen = []
+def signals(model, x):
+    """Standard deviations at every stop: activations in units of the input's; gradients from the input's to the one that came in."""
+    seen = [x.clone().requires_grad_()]
+    for part in model:  # what each layer gives, and what the nonlinearity behind it makes of that
+        seen.append(part(seen[-1]))
+        seen[-1].retain_grad()
+    back = torch.randn(seen[-1].shape, generator=generator(0, "gradient"))
+    seen[-1].backward(back)
+    return [h.detach().std().item() / x.std().item() for h in seen], [h.grad.std().item() for h in seen]
 
-    def hook(module, inputs, output):
-        output.retain_grad()
-        seen.append(output)
 
-    hooks = [m.register_forward_hook(hook) for m in at]
-    y = model(x)
-    y.backward(torch.randn(y.shape, generator=generator(0, "gradient")))
-    for h in hooks:
-        h.remove()
-    gradients = [h.grad.std().item() for h in seen]
-    return [h.detach().std().item() / x.std().item() for h in seen], [g / gradients[-1] for g in gradients]
+def factor(sizes, reference):
+    return max(max(size / reference, reference / max(size, 1e-30)) for size in sizes)
 
 
 DEEP = {
-    "50 ReLU layers": lambda: (models.stack(50, 64, nn.ReLU), (64, 64), nn.ReLU),
-    "50 tanh layers": lambda: (models.stack(50, 64, nn.Tanh), (64, 64), nn.Tanh),
-    "50 convolutions": lambda: (models.conv_stack(50, 16), (4, 3, 10, 10), nn.ReLU),
-    "24 residual blocks": lambda: (models.residual(24, 64), (64, 64), models.Residual),
-    "24 residual blocks with norms": lambda: (models.residual(24, 64, norm=True), (64, 64), models.Residual),
+    "50 ReLU layers": (lambda: models.stack(50, 64, nn.ReLU), (64, 64)),
+    "50 tanh layers": (lambda: models.stack(50, 256, nn.Tanh), (64, 256)),
+    "50 convolutions": (lambda: models.conv_stack(50, 16, channels=16), (4, 16, 10, 10)),
+    "24 residual blocks": (lambda: models.residual(24, 64), (64, 64)),
+    "24 residual blocks with norms": (lambda: models.residual(24, 64, norm=True), (64, 64)),
 }
 
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("name", DEEP)
 def test_auto_keeps_signals_through_any_depth(name, seed):
-    model, shape, kind = DEEP[name]()
+    """Every activation within 2 of the input; every gradient within 2 of the one at the input, and of the one that came in at the end."""
+    make, shape = DEEP[name]
+    model, x = make(), torch.randn(shape, generator=generator(seed, "x"))
     sp.init.apply(model, "auto", seed=seed)
-    activations, gradients = signals(model, torch.randn(shape, generator=generator(seed, "x")), [m for m in model if isinstance(m, kind)])
-    assert len(activations) >= 24
-    for size in activations + gradients:
-        assert 0.5 <= size <= 2, name
+    activations, gradients = signals(model, x)
+    assert len(activations) > 24
+    assert factor(activations, 1) <= 2
+    assert factor(gradients, gradients[0]) <= 2 and factor(gradients, gradients[-1]) <= 2
 
 
 @pytest.mark.parametrize("name", ["50 ReLU layers", "50 tanh layers", "50 convolutions"])
 def test_torchs_default_does_not(name):
-    model, shape, kind = DEEP[name]()
+    make, shape = DEEP[name]
+    model = make()
     sp.init.apply(model, "torch_default")
-    activations, gradients = signals(model, torch.randn(shape), [m for m in model if isinstance(m, kind)])
-    assert min(activations + gradients) < 0.01 or max(gradients) > 100
+    activations, gradients = signals(model, torch.randn(shape))
+    assert factor(activations, 1) > 20 and factor(gradients, gradients[-1]) > 1e10
+
+
+def test_where_the_width_changes_signals_are_kept_and_gradients_pay():
+    """No matrix from n to m numbers keeps both: what it does to gradients is sqrt(m/n) of what it does to signals."""
+    model, x = models.conv_stack(50, 16, channels=3), torch.randn(4, 3, 10, 10, generator=generator(0, "x"))
+    sp.init.apply(model, "auto")
+    activations, gradients = signals(model, x)
+    assert factor(activations, 1) <= 2 and factor(gradients[1:], gradients[-1]) <= 2
+    assert gradients[0] / gradients[1] == pytest.approx(math.sqrt(2 * 16 / 3), rel=0.1)  # 3.27, of which sqrt(2) is the gain of ReLU
+
+
+def test_tanh_fluctuates_with_the_width_and_no_more_than_it_must():
+    """In narrow layers chance moves the gradients; the median over seeds stays."""
+    worst = []
+    for seed in range(9):
+        model, x = models.stack(50, 32, nn.Tanh), torch.randn(64, 32, generator=generator(seed, "x"))
+        sp.init.apply(model, "auto", seed=seed)
+        gradients = signals(model, x)[1]
+        worst.append(factor(gradients, gradients[-1]))
+    assert sorted(worst)[4] <= 2 and max(worst) <= 4
+
+
+def test_sigmoid_is_tanh_once_its_one_half_is_taken_off():
+    model, x = models.stack(30, 128, nn.Sigmoid), torch.randn(64, 128, generator=generator(0, "x"))
+    assert sp.init.apply(model, "torch_default") and factor(signals(model, x)[1], 1) > 1e20
+    report = sp.init.apply(model, "auto")
+    activations, gradients = signals(model, x)
+    assert factor(activations[7:-2:2], 1.5) <= 1.2  # before each sigmoid: 0.75 of its reach, which is 2
+    assert factor(gradients[1:-2:2], gradients[-4]) <= 2
+    assert report.rows[2].initializer.endswith("centered=True)") and "without the one half" in report.rows[2].reason
+    assert all(row.reason.startswith("edge of chaos for 30 layers") for row in report.rows[1:-1:2])
+    for layer in model[2:-2:2]:
+        assert layer.weight.sum(1).abs().max() < 1e-4
+    assert model[0].weight.sum(1).abs().max() > 1
 
 
 @pytest.mark.parametrize("name", ["50 ReLU layers", "50 tanh layers", "24 residual blocks"])
 def test_what_auto_starts_learns(name):
-    model, shape, _ = DEEP[name]()
+    make, shape = DEEP[name]
+    model = make()
     sp.init.apply(model, "auto")
     x = torch.randn(shape)
     y = x.roll(1, dims=1) * 0.5
@@ -767,6 +815,20 @@ def test_initializers_say_what_is_wrong():
         draw("sparse", (2, 2), connections=0)
     with pytest.raises(SettingError, match=r"normal\.std = nan is not a number"):
         draw("normal", (2, 2), std=math.nan)
+
+
+def test_few_layers_of_a_function_that_saturates():
+    """Orthogonal at the edge of chaos, without biases; sigmoid: half of that where the input comes in, centered behind."""
+    chosen = {}
+    for curve in (nn.Tanh, nn.Sigmoid):
+        report = sp.init.apply(nn.Sequential(nn.Linear(6, 8), curve(), nn.Linear(8, 8), curve(), nn.Linear(8, 4)))
+        assert {row.initializer for row in report.rows[1::2]} == {"zeros"}
+        chosen[curve] = [row.initializer for row in report.rows[::2]]
+    assert chosen[nn.Tanh] == ["orthogonal(gain=1.591)", "orthogonal(gain=1.378)", "lecun_normal"]
+    assert chosen[nn.Sigmoid] == ["orthogonal(gain=3.183)", "orthogonal(gain=5.513, centered=True)", "orthogonal(gain=2, centered=True)"]
+    assert report.rows[4].reason == "the head; without the one half that sigmoid gives"
+    output = sp.init.apply(nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 1), nn.Sigmoid())).rows[2]
+    assert (output.initializer, output.reason) == ("lecun_normal", "the head"), "a sigmoid that says how likely bends no signal"
 
 
 def test_a_stack_is_deep_only_when_it_is():

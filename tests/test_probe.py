@@ -3,7 +3,7 @@
 import copy
 import random
 from collections.abc import Callable
-from math import log, sqrt
+from math import exp, inf, isnan, log, nan, sqrt
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +11,17 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.nn.utils.parametrizations import weight_norm
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 from steepest import init
 from steepest.core.errors import ParameterError, SettingError
 from steepest.core.rng import generator
+from steepest.init.chart import panel, picture, span, ticks
 from steepest.init.probe import Probe, probe
+from steepest.init.travel import std
+from steepest.init.trend import trend
 from steepest.init.zero import hadamard, zer_o
 
 
@@ -99,8 +103,8 @@ def test_dead_and_saturated() -> None:
     for layer in net[::2]:
         nn.init.zeros_(layer.weight), nn.init.zeros_(layer.bias)
     net[0].bias.data = torch.tensor([-1.0, 1, 1, 1])  # one unit of four never opens
-    net[2].bias.data = torch.tensor([0.0, 0, 3, -3])  # 1 - tanh(3)^2 is 1 % of its steepest slope
-    net[4].bias.data = torch.tensor([0.0, 0, 0, 5])
+    net[2].bias.data = torch.tensor([0.0, 1.5, 3, -3])  # 1 - tanh(3)^2 is 1 % of its steepest slope, 1 - tanh(1.5)^2 18 %
+    net[4].bias.data = torch.tensor([0.0, 0, 3, 5])  # 18 % and 3 % of its own steepest slope, 1/4
     rows = probe(net, normal(6, 4)).rows
     assert [row.dead for row in rows[:3]] == [0.25, 0, 0]
     assert rows[0].saturated != rows[0].saturated  # not a number: ReLU does not saturate, it is off
@@ -109,6 +113,75 @@ def test_dead_and_saturated() -> None:
     nn.init.zeros_(conv[0].weight)
     conv[0].bias.data = torch.tensor([-1.0, -1, -1, 1])
     assert probe(conv, normal(5, 1, 4, 4)).rows[0].dead == 0.75  # of channels
+
+
+class Through(nn.Module):
+    """One layer of four units, whose biases are their values, and a function."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor], *values: float) -> None:
+        super().__init__()
+        self.layer, self.function, self.head = nn.Linear(4, 4), function, nn.Linear(4, 2)
+        nn.init.zeros_(self.layer.weight)
+        self.layer.bias.data = torch.tensor(values)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.function(self.layer(x)))
+
+
+@pytest.mark.parametrize(
+    ("function", "dead", "curve"),
+    [
+        (lambda z: F.leaky_relu(z, 0.0), 0.5, "leaky_relu"),  # its slope as it was given, by place
+        (lambda z: F.leaky_relu(z, negative_slope=0.0), 0.5, "leaky_relu"),  # and by name
+        (lambda z: F.leaky_relu(z), 0, "leaky_relu"),
+        (F.silu, 0, "silu"),  # falls at -2, which is not dead
+        (lambda z: torch.tanh(torch.relu_(z)), 0.5, "relu"),  # the first counts, in place or not
+        (torch.sin, nan, ""),
+    ],
+)
+def test_dead_is_what_the_function_that_was_called_makes_of_it(function: Callable[[Tensor], Tensor], dead: float, curve: str) -> None:
+    row = probe(Through(function, -2.0, -2, 1, 1), normal(6, 4)).rows[0]
+    assert row.dead == pytest.approx(dead, nan_ok=True) and row.nonlinearity == curve
+
+
+def test_a_unit_is_dead_for_all_samples_or_not_at_all() -> None:
+    net = Through(torch.relu, 0.0, 0, 0, -9)
+    net.layer.weight.data = torch.eye(4)
+    assert probe(net, normal(64, 4)).rows[0].dead == 0.25
+    assert probe(net, normal(8, 5, 4)).rows[0].dead == 0.25  # units are the last dimension, positions are samples
+
+
+class Own(nn.Module):
+    """x + branch(x) on the input itself, the branch as a function of both."""
+
+    def __init__(self, branch: Callable[[Tensor, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.a, self.b, self.branch, self.head = nn.Linear(4, 4), nn.Linear(4, 4), branch, nn.Linear(4, 2)
+
+    def stream(self, x: Tensor) -> Tensor:
+        return x + self.branch(self.b(torch.relu(self.a(x))), x)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.stream(x))
+
+
+@pytest.mark.parametrize("branch", [lambda y, x: y, lambda y, x: y + y.mean(), lambda y, x: y * x])
+def test_the_stream_is_where_the_branch_meets_the_other_signal(branch: Callable[[Tensor, Tensor], Tensor]) -> None:
+    net, x = Own(branch), normal(16, 4)
+    row = probe(net, x).rows[1]
+    assert row.layer == "b" and row.trunk and row.activation_std == pytest.approx(net.stream(x).std(correction=0).item(), rel=1e-5)
+
+
+def test_norms_that_end_a_branch_are_seen() -> None:
+    net = Own(lambda y, x: y)
+    net.b = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4))
+    rows = probe(net, normal(16, 4)).rows
+    assert {row.layer: row.trunk for row in rows} == {"a": False, "b.0": False, "b.1": True, "head": False}
+
+
+def test_std_of_what_float32_cannot_hold() -> None:
+    assert std(torch.tensor([1e30, -1e30])) == pytest.approx(1e30)
+    assert std(torch.tensor([1.0, inf])) == inf and std(torch.tensor([1.0, nan])) == inf
 
 
 # --- verdicts --------------------------------------------------------------------------------------
@@ -137,6 +210,52 @@ def test_verdicts(curve: type[nn.Module], std: float, activation: str, gradient:
     seen = probe(deep(curve, std), normal(128, 64))
     assert seen.activation.verdict == activation and seen.gradient.verdict in (gradient, activation)
     assert activation in str(seen) and seen.gradient.verdict in str(seen)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "way", "change", "verdict"),
+    [
+        ([1.0, 2, 4, 8], 1, 8, "stable"),
+        ([1.0, 4, 16, 64], 1, 64, "exploding"),
+        ([1.0, 4, 16, 64], -1, 1 / 64, "vanishing"),
+        ([nan, 1, 4, 16], 1, 64, "exploding"),  # the slope of what was measured, over all layers
+        ([1.0, 2, 4, inf], 1, 8, "exploding"),
+        ([1.0, 2, 4, 0], 1, 8, "zero"),
+        ([1e-300, 1e-100, 1e100, 1e300], 1, exp(700), "exploding"),
+        ([1.0], 1, nan, "stable"),
+        ([nan, nan], 1, nan, "unknown"),
+    ],
+)
+def test_trends(sizes: list[float], way: int, change: float, verdict: str) -> None:
+    found = trend(list(range(1, len(sizes) + 1)), sizes, way)
+    assert found.verdict == verdict and found.change == pytest.approx(change, nan_ok=True)
+
+
+def test_with_one_layer_in_line_the_head_counts_too() -> None:
+    seen = probe(scaled(3.0, layers=2), normal(4, 8))
+    assert seen.activation.slope == pytest.approx(log(3)) and [row.trunk for row in seen.rows] == [True, False]
+
+
+def test_chance_is_that_of_the_seed() -> None:
+    net, x = nn.Sequential(nn.Linear(8, 8), nn.Dropout(), nn.Linear(8, 2)), normal(6, 8)
+    torch.manual_seed(1)
+    first = probe(net, x)
+    torch.manual_seed(2)
+    assert probe(net, x) == first and probe(net.eval(), x) != first
+    still = [probe(net, x, seed=seed).input_gradient_std for seed in (0, 1)]
+    assert still[0] != still[1]  # what comes back is drawn too
+
+
+def test_gradients_are_measured_where_torch_is_told_not_to() -> None:
+    with torch.no_grad():
+        seen = probe(scaled(2.0), normal(4, 8))
+    assert seen.rows[0].gradient_std > 0 and seen.rows[0].gradient_variance == seen.rows[0].gradient_std ** 2
+
+
+def test_whole_numbers_go_in_where_no_gradient_reaches() -> None:
+    words = nn.Sequential(nn.Embedding(10, 4), nn.Linear(4, 2))
+    seen = probe(words, torch.randint(0, 10, (3, 6)))
+    assert isnan(seen.input_std) and isnan(seen.input_gradient_std) and all(row.gradient_std > 0 for row in seen.rows)
 
 
 # --- the promise of auto ---------------------------------------------------------------------------
@@ -174,10 +293,11 @@ DEEP: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
 
 
 def spread(seen: Probe) -> tuple[float, float]:
-    """The largest factor by which activations leave the size of the input, and gradients that of what came back."""
+    """By what factor activations leave the size of the input, and gradients that of the one at the input and of the one that came in, 1."""
     rows = [row for row in seen.rows if row.trunk]
     forward = [row.activation_std / seen.input_std for row in rows]
-    backward = [row.gradient_std / rows[-1].gradient_std for row in rows]
+    gradients = [seen.input_gradient_std, *(row.gradient_std for row in rows), 1.0]
+    backward = [g / seen.input_gradient_std for g in gradients] + gradients
     return max(max(x, 1 / max(x, 1e-30)) for x in forward), max(max(x, 1 / max(x, 1e-30)) for x in backward)
 
 
@@ -408,6 +528,49 @@ def test_the_table_shows_every_layer_or_both_ends() -> None:
     assert "activations: exploding, × 1,024 on the way (+0.693 in ln std per layer)" in text and "\x1b" not in text
     long = str(probe(scaled(1.0, layers=100), normal(4, 8)))
     assert "... 40 more" in long and len(long.splitlines()) < 75
+    assert [line.split()[0] for line in long.splitlines() if " Linear " in line] == [str(k) for k in (*range(1, 31), *range(71, 101))]
+
+
+def part(chart: Any, which: int) -> tuple[dict[str, Any], list[dict[str, Any]], list[dict[str, Any]]]:
+    """A panel of the picture: its title, its points, its line."""
+    panel = chart.to_dict()["vconcat"][which]
+    marks = {layer["mark"]["type"]: layer.get("data", panel.get("data"))["values"] for layer in panel["layer"]}
+    return panel["title"], marks["circle"], marks.get("line", [])
+
+
+def test_the_picture_shows_the_numbers() -> None:
+    net = scaled(2.0)
+    net[5].weight.data *= 0  # from here on nothing
+    seen = probe(net, normal(4, 8), loss=lambda out: (out + normal(4, 8, seed=1)).square().sum())
+    title, points, _ = part(picture(seen), 0)
+    assert [p["depth"] for p in points] == [1, 2, 3, 4, 5] and title["subtitle"] == "exploding, × 1,024 on the way"
+    assert [p["std"] for p in points] == [row.activation_std for row in seen.rows[:5]]
+    title, points, line = part(picture(seen), 1)
+    assert [p["std"] for p in points] == [row.gradient_std for row in seen.rows[5:]]
+    assert [p["part"] for p in points] == ["layers in line"] * 6 + ["inside branches, head"]
+    assert title["subtitle"] == f"{seen.gradient.verdict}, × 1,024 on the way"
+    # The line, through what was measured, at the first layer and at the last in line.
+    assert [(p["depth"], p["std"]) for p in line] == [(d, pytest.approx(points[0]["std"] * 2.0 ** (6 - d), rel=1e-5)) for d in (1, 11)]
+
+
+def test_the_picture_of_what_cannot_be_drawn() -> None:
+    rows = probe(nn.Sequential(nn.Linear(4, 2)), normal(3, 4))
+    _, points, line = part(picture(rows), 0)
+    assert len(points) == 1 and not line
+    inner = panel("t", [(3, 1.0, False), (5, 4.0, False)], trend([3, 5], [1.0, 4.0], 1), None).to_dict()
+    assert [p["depth"] for p in inner["layer"][0]["data"]["values"]] == [3, 5]  # nothing is in line: the line is through all
+    legends = [panel("t", [(1, 1.0, True), (2, 1.0, way)], trend([1, 2], [1.0, 1], 1), None).to_dict() for way in (True, False)]
+    assert [one["layer"][1]["encoding"]["color"]["legend"] is None for one in legends] == [True, False]
+
+
+def test_axes() -> None:
+    low, high = span([1.0, 2.0])
+    assert low == pytest.approx(sqrt(2 / 10)) and high == pytest.approx(sqrt(2 * 10))
+    low, high = span([1e-5, 1e5])
+    assert 1e-6 < low < 0.5e-5 and 2e5 < high < 1e6
+    assert span([]) == pytest.approx((10**-0.5, 10**0.5)) and span([1e-300])[0] > 0 and span([1e-200, 1e-180])[0] > 0
+    assert ticks(0.3, 3) == pytest.approx([0.5, 1, 2]) and ticks(1e-3, 1e3) == pytest.approx([1e-3, 1e-1, 10, 1000])
+    assert len(ticks(1e-20, 1e20)) <= 7
 
 
 def test_the_chart_is_a_picture(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""steepest: optimizers for PyTorch, each written once as its paper reads, and engines that run them fast.
+"""steepest finds, explains and proves the training recipe for a PyTorch model, and trains the model with it.
 
 A shop window: names are looked up when first asked for, so that `import steepest` imports nothing else.
 """
@@ -10,12 +10,24 @@ __version__ = "0.1.0"
 
 # name -> the module that defines it, or that it is
 _WHERE = {
+    "Recipe": "steepest.train",
+    "Task": "steepest.core.task",
     "core": "steepest.core",
+    "data": "steepest.data",
     "drivers": "steepest.drivers",
     "engines": "steepest.engines",
+    "fit": "steepest.train",
     "init": "steepest.init",
+    "load": "steepest.train",
+    "models": "steepest.models",
     "optim": "steepest.optim",
+    "regularizers": "steepest.regularizers",
     "rules": "steepest.rules",
+    "resume": "steepest.train",
+    "schedules": "steepest.schedules",
+    "tasks": "steepest.tasks",
+    "train": "steepest.train",
+    "watch": "steepest.watch",
 }
 
 __all__ = [*_WHERE]  # pyright: ignore[reportUnsupportedDunderAll]

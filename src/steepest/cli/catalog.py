@@ -10,17 +10,24 @@ from pathlib import Path
 
 # What apply gives an initializer besides its settings.
 HIDDEN = ("dtype", "groups", "out")
+# How a field is declared that is no knob.
+OPTIONS = ("option(", "moments(", "field(")
 REGISTRIES = {
     "rules": "steepest.rules",
     "wrappers": "steepest.rules",
     "initializers": "steepest.init.initializers",
     "plans": "steepest.init.plans",
+    "schedules": "steepest.schedules.reading",
+    "regularizers": "steepest.regularizers",
 }
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One name of a registry. `state` is that of a matrix, at default options; a wrapper's own. An initializer has `options` alone."""
+    """One name of a registry. `state` is that of a matrix, at default options; a wrapper's own. An initializer has `options` alone.
+
+    What it costs, when it hurts and what was measured is said of regularizers.
+    """
 
     kind: str
     name: str
@@ -33,24 +40,46 @@ class Entry:
     knobs: tuple[str, ...]
     options: tuple[str, ...]
     state: tuple[str, ...]
+    hurts: str = ""
+    cost: str = ""
+    measured: str = ""
 
 
 def catalog() -> list[Entry]:
     """Everything, in the order of the registries."""
     return [
-        (_entry if where == "steepest.rules" else _start)(kind, name, cls)
-        for kind, where in REGISTRIES.items()
-        for name, cls in registry(kind).items()
+        _start(kind, name, cls) if kind in ("initializers", "plans") else _entry(kind, name, module, cls)
+        for kind in REGISTRIES
+        for name, (module, cls) in _table(REGISTRIES[kind], kind.upper()).items()
     ]
 
 
 def registry(kind: str) -> dict[str, str]:
     """The dict RULES, WRAPPERS, ... as it stands in the source: name -> the name of the class or function."""
-    for node in _source(REGISTRIES[kind]).body:
-        if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == kind.upper():
+    return {name: cls for name, (_, cls) in _table(REGISTRIES[kind], kind.upper()).items()}
+
+
+def _table(module: str, table: str) -> dict[str, tuple[str, str]]:
+    """A dict of classes or functions as it stands in the source, each with its module; `**OTHER` is followed."""
+    for node in _source(module).body:
+        if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == table:
             assert isinstance(node.value, ast.Dict)
-            return {ast.literal_eval(key): ast.unparse(cls) for key, cls in zip(node.value.keys, node.value.values, strict=True) if key}
-    raise LookupError(f"{REGISTRIES[kind]} has no {kind.upper()}")
+            found: dict[str, tuple[str, str]] = {}
+            for key, value in zip(node.value.keys, node.value.values, strict=True):
+                found |= {ast.literal_eval(key): (module, ast.unparse(value))} if key else _table(module, ast.unparse(value))
+            return found
+        if isinstance(node, ast.ImportFrom) and any(alias.name == table for alias in node.names):
+            return _table(node.module or "", table)
+    raise LookupError(f"{module} has no {table}")
+
+
+def tasks() -> dict[str, str]:
+    """The built-in tasks, each with its sentence."""
+    body = _source("steepest.tasks").body
+    table = next(n.value for n in body if isinstance(n, ast.AnnAssign) and ast.unparse(n.target) == "TASKS")
+    assert isinstance(table, ast.Dict)
+    about = {n.name: sentence(ast.get_docstring(n) or "") for n in body if isinstance(n, ast.FunctionDef)}
+    return {ast.literal_eval(key): about[ast.unparse(value)] for key, value in zip(table.keys, table.values, strict=True) if key}
 
 
 def sentence(text: str) -> str:
@@ -62,20 +91,22 @@ def sentence(text: str) -> str:
     return line
 
 
-def _entry(kind: str, name: str, cls: str) -> Entry:
-    lineage = list(_lineage("steepest.rules", cls))
+def _entry(kind: str, name: str, where: str, cls: str) -> Entry:
+    lineage = list(_lineage(where, cls))
     module, node = lineage[0]
     # Wrappers are grouped by what they change, rules by the file they stand in.
     group = ast.get_docstring(lineage[1][1] if kind == "wrappers" else _source(module)) or ""
     settings = [s for _, c in reversed(lineage) for s in c.body if isinstance(s, ast.AnnAssign) and isinstance(s.value, ast.Call)]
-    options = {ast.unparse(s.target): ast.unparse(s.value).startswith("option(") for s in settings if s.value}
+    options = {ast.unparse(s.target): ast.unparse(s.value).startswith(OPTIONS) for s in settings if s.value}
+    scope = {"rules": "element", "wrappers": "inner's"}.get(kind, "")
     return Entry(
         kind=kind, name=name, cls=cls, group=sentence(group).rstrip("."),
         summary=sentence(ast.get_docstring(node) or ""),
         use=_constant(lineage, "use"), paper=_constant(lineage, "paper"),
-        scope=_constant(lineage, "scope") or ("inner's" if kind == "wrappers" else "element"),
+        scope=_constant(lineage, "scope") or scope,
         knobs=tuple(k for k, option in options.items() if not option), options=tuple(k for k, option in options.items() if option),
         state=tuple(dict.fromkeys(x for x in _state(lineage) if x != "inner")),
+        hurts=_constant(lineage, "hurts"), cost=_constant(lineage, "cost"), measured=_constant(lineage, "measured"),
     )  # fmt: skip
 
 

@@ -21,18 +21,19 @@ def explain(
     name: Annotated[
         str,
         typer.Argument(
-            metavar="NAME", help="What steepest list shows, in any case: adamw, ScheduleFreeSGD, clip, he_normal, plan.orthogonal."
+            metavar="NAME", help="What steepest list shows, in any case: adamw, ScheduleFreeSGD, he_normal, plan.orthogonal, warmup_cosine."
         ),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Explain a rule, wrapper, initializer or plan: formula, settings and their ranges, memory, paper, when to use it.
+    """Explain one name: formula or curve, settings and their ranges, cost, paper, when to use it.
 
     The formula is read from the code that runs. steepest list shows the names.
 
     \b
     steepest explain adamw
     steepest explain he_normal
+    steepest explain warmup_cosine
     steepest explain lion --json
     """
     from steepest.cli.facts import facts  # torch: only this verb waits for it
@@ -42,7 +43,7 @@ def explain(
         show_json(known)
     else:
         out = console()
-        show(out, *(start_page if known["kind"] in ("initializer", "plan") else page)(known, out))
+        show(out, *PAGES[known["kind"]](known, out))
 
 
 def page(known: dict[str, Any], out: Console) -> Iterator[RenderableType]:
@@ -75,6 +76,37 @@ def start_page(known: dict[str, Any], out: Console) -> Iterator[RenderableType]:
     yield from _use("When to use it", known)
     if rich:
         yield ""
+
+
+def card_page(known: dict[str, Any], out: Console) -> Iterator[RenderableType]:
+    """A schedule, with its curve, or a regularizer, with what it costs."""
+    rich = out.is_terminal
+    yield from _head(known, f"{known['kind']} {known['cls']}", rich)
+    if "curve" in known:
+        yield from _section(known["curve"]["title"], "", _curve(known["curve"]["y"]))
+    if known["knobs"]:
+        yield from _section("Knobs", _knobs(known["knobs"], out))
+    if known["options"]:
+        yield from _section("Options", _options(known["options"], rich))
+    if known["note"]:
+        yield _indented(Text(known["note"], "dim"))
+    for title, key in (("When to use it, what to set first", "use"), ("When it hurts", "hurts"), ("What it costs", "cost")):
+        if known.get(key):
+            yield from _section(title, _indented(known[key]))
+    if "measured" in known:
+        yield from _section("Measured here", _indented(known["measured"] or "nothing yet"))
+    yield from _section("In a recipe", _indented(Text("\n".join(known["recipe"]), "green")))
+    yield from _section("How", _indented(Text("\n".join(known["code"]), "green")))
+    if rich:
+        yield ""
+
+
+def _curve(ys: list[float]) -> Text:
+    from steepest.cli.curve import HEIGHT, MARGIN, draw
+
+    lines = draw(ys)
+    parts = [part for line in lines[:HEIGHT] for part in ((line[:MARGIN], "dim"), (f"{line[MARGIN:]}\n", "cyan"))]
+    return Text.assemble(*parts, ("\n".join(lines[HEIGHT:]), "dim"))
 
 
 def _head(known: dict[str, Any], kind: str, rich: bool) -> Iterator[RenderableType]:
@@ -148,7 +180,9 @@ def _knobs(knobs: list[dict[str, Any]], out: Console) -> RenderableType:
 
 
 def _options(options: list[dict[str, Any]], rich: bool) -> RenderableType:
-    rows = [[o["name"], str(o["default"]), ", ".join(map(str, o["choices"])), o["meaning"]] for o in options]
+    rows = [
+        [o["name"], "none" if o["default"] == () else str(o["default"]), ", ".join(map(str, o["choices"])), o["meaning"]] for o in options
+    ]
     return _table(["name", "default", "choices", "meaning"], rows, rich)
 
 
@@ -182,3 +216,6 @@ def _traffic(traffic: dict[str, Any]) -> str:
     if traffic["inner"]:
         return f"{text}, around Adam (alone {traffic['inner']['bytes_per_element']})"
     return f"{text}: {sum(traffic['reads'])} reads and {traffic['writes']} writes"
+
+
+PAGES = {"rule": page, "wrapper": page, "initializer": start_page, "plan": start_page, "schedule": card_page, "regularizer": card_page}

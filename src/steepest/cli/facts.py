@@ -4,11 +4,11 @@ from typing import Any
 
 import torch
 
+from steepest.cli.cards import CARDS, card_facts, knob_fact, option_fact
 from steepest.cli.formula import formula, legend
 from steepest.cli.notation import number, symbol
 from steepest.cli.starts import start_facts
 from steepest.core.errors import SettingError, nearest
-from steepest.core.knob import Knob, Option
 from steepest.core.rule import Rule, flatten
 from steepest.engines.emit import emit
 from steepest.engines.trace import trace
@@ -16,16 +16,18 @@ from steepest.init import INITIALIZERS, PLANS
 from steepest.optim import OPTIMIZERS
 from steepest.optim.row import read
 from steepest.optim.table import ROWS
-from steepest.rules import RULES, WRAPPERS
+from steepest.rules import ALIASES, RULES, WRAPPERS
 from steepest.rules.adam import Adam
 from steepest.rules.wrapper import Wrapper
 from steepest.rules.wrappers import L2
+from steepest.schedules.reading import ALIASES as SHAPES
+from steepest.schedules.reading import PREFIX
 
 # One class of torch's is two rules of ours.
 FACES = {"gd": "SGD", "momentum": "SGD"}
-ALIASES = {"sgd": "momentum"}
 STARTS = {"initializers": INITIALIZERS, "plans": PLANS}
-NAMES: dict[str, Any] = {"rules": RULES, "wrappers": WRAPPERS, **STARTS}
+NAMES: dict[str, Any] = {"rules": RULES, "wrappers": WRAPPERS, **STARTS, **CARDS}
+CLASSES = {kind: names for kind, names in NAMES.items() if kind not in STARTS}
 ROWS_OF, COLUMNS_OF = 48, 80
 FLOAT32 = 4
 
@@ -34,6 +36,8 @@ def facts(asked: str) -> dict[str, Any]:
     kind, name = find(asked)
     if kind in STARTS:
         return start_facts(kind, name)
+    if kind in CARDS:
+        return card_facts(kind, name)
     cls = (RULES | WRAPPERS)[name]
     rule = cls(inner=Adam()) if issubclass(cls, Wrapper) else cls()
     lines = formula(rule)
@@ -46,8 +50,8 @@ def facts(asked: str) -> dict[str, Any]:
         use=rule.use,
         formula=lines,
         legend=legend(lines),
-        knobs=[_knob(of, spec) for of, spec in cls.own_knobs().items()],
-        options=[_option(of, spec) for of, spec in cls.own_options().items()],
+        knobs=[knob_fact(of, spec) for of, spec in cls.own_knobs().items()],
+        options=[option_fact(of, spec) for of, spec in cls.own_options().items()],
         state=_state(rule),
         traffic=_traffic(rule),
         code=_code(name, rule),
@@ -56,11 +60,18 @@ def facts(asked: str) -> dict[str, Any]:
 
 
 def find(asked: str) -> tuple[str, str]:
-    """The registry and its name for a name or class, whatever its case and underscores. `plan.orthogonal` is the plan of two."""
+    """The registry and its name for a name or class, whatever its case and underscores. `plan.orthogonal` is the plan of two.
+
+    Any schedule may have `warmup_` before it.
+    """
     first, _, rest = asked.rpartition(".")
     kinds = [kind for kind in NAMES if first.lower() in ("", kind, kind.removesuffix("s"))]
-    known = {_plain(cls.__name__): ("rules" if name in RULES else "wrappers", name) for name, cls in reversed((RULES | WRAPPERS).items())}
-    known = {word: found for word, found in known.items() if found[0] in kinds}
+    known = {}
+    if "schedules" in kinds:
+        known |= {_plain(PREFIX + name): ("schedules", PREFIX + name) for name in NAMES["schedules"]}
+        known |= {_plain(alias): ("schedules", name) for alias, name in SHAPES.items()}
+    for kind in reversed([kind for kind in kinds if kind in CLASSES]):
+        known |= {_plain(cls.__name__): (kind, name) for name, cls in reversed(CLASSES[kind].items())}
     for kind in reversed(kinds):
         known |= {_plain(name): (kind, name) for name in NAMES[kind]}
     known |= {alias: ("rules", name) for alias, name in ALIASES.items() if "rules" in kinds}
@@ -72,16 +83,6 @@ def find(asked: str) -> tuple[str, str]:
 
 def _plain(name: str) -> str:
     return name.lower().replace("_", "").replace("-", "")
-
-
-def _knob(name: str, spec: Knob) -> dict[str, Any]:
-    keys = ("default", "low", "high", "closed", "search", "log", "meaning")
-    return dict(name=name, symbol=symbol(name)) | {key: getattr(spec, key) for key in keys}
-
-
-def _option(name: str, spec: Option) -> dict[str, Any]:
-    choices = spec.choices or ((False, True) if isinstance(spec.default, bool) else ())
-    return dict(name=name, default=spec.default, choices=choices, meaning=spec.meaning)
 
 
 # --- memory ----------------------------------------------------------------------------------------

@@ -11,29 +11,42 @@ from rich.text import Text
 
 from steepest.cli.catalog import REGISTRIES, Entry, catalog
 from steepest.cli.console import console, show, show_json
+from steepest.cli.runs import FOLDER, list_runs
 from steepest.core.errors import SettingError, nearest
+
+# "rules, wrappers, ... or regularizers"
+KINDS = " or ".join((", ".join([*REGISTRIES][:-1]), [*REGISTRIES][-1]))
 
 
 def listing(
     kind: Annotated[
-        str, typer.Argument(metavar="[KIND]", help="rules, wrappers, initializers or plans; all if left out", show_default=False)
+        str, typer.Argument(metavar="[KIND]", help=f"{KINDS}; all if left out. Or tasks, or runs [FOLDER]", show_default=False)
     ] = "",
+    folder: Annotated[str, typer.Argument(metavar="[FOLDER]", help="of runs", show_default=False)] = FOLDER,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with knobs, papers and scopes besides.")] = False,
 ) -> None:
-    """List rules, wrappers, initializers and plans: what each is, when to use it, what it remembers or can be told.
+    """List what there is: what each is, when to use it, what it remembers or can be told.
 
     A rule is an optimization algorithm; a wrapper goes around one and clips, masks or averages. An initializer fills one
-    parameter, a plan a whole model. Into a pipe go plain lines, with tabs between name, kind, class or function, state or
-    settings, summary and use.
+    parameter, a plan a whole model. A schedule moves a knob during the run; a regularizer makes a model fit less and hold better.
+    Into a pipe go plain lines, with tabs between name, kind, class or function, state or settings, summary and use.
 
     \b
     steepest list
-    steepest list initializers
+    steepest list schedules
     steepest list rules | cut -f 1
+    steepest list tasks
+    steepest list runs
     steepest list --json
     """
+    if kind == "runs":
+        list_runs(folder, as_json)
+        return
+    if kind == "tasks":
+        list_tasks(as_json)
+        return
     if kind and kind not in REGISTRIES:
-        raise SettingError(f"there is no kind {kind!r} to list{nearest(kind, REGISTRIES)}")
+        raise SettingError(f"there is no kind {kind!r} to list{nearest(kind, [*REGISTRIES, 'runs', 'tasks'])}")
     entries = [entry for entry in catalog() if kind in ("", entry.kind)]
     out = console()
     if as_json:
@@ -41,7 +54,7 @@ def listing(
     elif out.is_terminal:
         for of, members in groupby(entries, lambda entry: entry.kind):
             show(out, *_page(of, list(members)))
-        show(out, Text.assemble("\n", ("steepest explain NAME", "bold"), " shows formula, knobs, memory and how to use it.\n"))
+        show(out, Text.assemble("\n", ("steepest explain NAME", "bold"), " shows the whole card, and how to use it.\n"))
     else:
         for e in entries:
             print(e.name, e.kind, e.cls, " ".join(_detail(e)[1]), e.summary, e.use, sep="\t")
@@ -69,4 +82,16 @@ def _page(kind: str, entries: list[Entry]) -> list[Text | Padding]:
 def _detail(entry: Entry) -> tuple[str, tuple[str, ...]]:
     if entry.kind in ("rules", "wrappers"):
         return "keeps", entry.state
-    return ("settings" if entry.options else ""), entry.options
+    settings = entry.knobs + entry.options
+    return ("settings" if settings else ""), settings
+
+
+def list_tasks(as_json: bool) -> None:
+    """The built-in tasks. Their names and sentences are read as the rest is: without torch."""
+    from steepest.cli.catalog import tasks
+
+    if as_json:
+        show_json([{"name": name, "summary": summary} for name, summary in tasks().items()])
+    else:
+        for name, summary in tasks().items():
+            print(name, summary, sep="\t")

@@ -11,7 +11,22 @@ from typer.exceptions import TyperException
 import steepest
 from steepest.cli.explain import explain
 from steepest.cli.listing import listing
+from steepest.cli.show import show_run
+from steepest.cli.train import resume, train
+from steepest.cli.use import evaluate, new, predict
 from steepest.core.errors import SteepestError
+from steepest.records import RecordError
+
+VERBS = {
+    "train": train,
+    "resume": resume,
+    "evaluate": evaluate,
+    "predict": predict,
+    "new": new,
+    "show": show_run,
+    "list": listing,
+    "explain": explain,
+}
 
 
 def app() -> typer.Typer:
@@ -19,8 +34,8 @@ def app() -> typer.Typer:
     style = "rich" if sys.stdout.isatty() else None
     made = typer.Typer(rich_markup_mode=style, pretty_exceptions_enable=False, add_completion=False)
     made.callback(invoke_without_command=True)(top)
-    made.command("list")(listing)
-    made.command("explain")(explain)
+    for name, verb in VERBS.items():
+        made.command(name)(verb)
     return made
 
 
@@ -34,13 +49,19 @@ def top(
     context: typer.Context,
     _: Annotated[bool, typer.Option("--version", callback=version, is_eager=True, help="Print the version.")] = False,
 ) -> None:
-    """Optimizers and initializers for PyTorch: what there is, what it does, what it costs.
+    """Train a PyTorch model by a recipe, without losing work; and look up what a recipe can say.
 
     \b
-    steepest list                 every rule, wrapper, initializer and plan
-    steepest explain adamw        formula, knobs, memory, paper
-    steepest explain he_normal    formula, settings, paper
-    steepest explain clip --json  the same for programs
+    steepest train digits-mlp       train a built-in task, or my_task.py
+    steepest new my_task.py         write a first recipe.toml for it
+    steepest resume runs/my_task-1  go on with a run, exactly
+    steepest show runs/my_task-1    its curves, in the terminal
+    steepest list                   everything there is, by kind
+    steepest explain adamw          formula, knobs, memory, paper
+    steepest explain he_normal      formula, settings, paper
+    steepest explain warmup_cosine  the curve, knobs, paper
+    steepest explain mixup          when it helps, when it hurts, what it costs
+    steepest explain clip --json    the same for programs
     """
     if context.invoked_subcommand is None:
         print(context.get_help())
@@ -53,7 +74,7 @@ def main(argv: list[str] | None = None) -> None:
     try:
         code = app()(args=argv, prog_name="steepest", standalone_mode=False)
         sys.stdout.flush()
-    except (SteepestError, TyperException) as mistake:
+    except (SteepestError, TyperException, RecordError) as mistake:
         fail(mistake)
     except BrokenPipeError:
         # Whoever read has seen enough. What is still buffered goes nowhere.
@@ -63,7 +84,7 @@ def main(argv: list[str] | None = None) -> None:
         sys.exit(code)
 
 
-def fail(mistake: SteepestError | TyperException) -> None:
+def fail(mistake: SteepestError | TyperException | RecordError) -> None:
     """One line, and where to read on."""
     text = str(mistake)
     if isinstance(mistake, TyperException):

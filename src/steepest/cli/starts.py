@@ -66,7 +66,7 @@ def formula(made: Callable[..., Any]) -> list[str]:
         if not (isinstance(call, ast.Call) and ast.unparse(call.func) == "variance_scaling"):
             return []
         said = dict(scale="1", mode="'fan_in'", distribution="'normal'") | {k.arg: ast.unparse(k.value) for k in call.keywords if k.arg}
-    scale = {"_gain(gain) ** 2": "gain²"}.get(said["scale"], said["scale"])
+    scale = {"gain_of(gain) ** 2": "gain²"}.get(said["scale"], said["scale"])
     lines = [
         f"σ² = {scale} / {FANS[said['mode']]}".replace("/ (fan_in + fan_out) / 2", "× 2 / (fan_in + fan_out)"),
         LAWS[said["distribution"]],

@@ -10,12 +10,14 @@ from torch import Tensor, nn
 from steepest.core.errors import ParameterError, PlanError, SettingError, SteepestError, nearest
 from steepest.core.plan import Plan
 from steepest.core.rng import generator, seed_of, untouched
+from steepest.init.choices import Choice, PlanFunction
 from steepest.init.fans import Fans, blocks, fans_of, forget_gate
 from steepest.init.initializers import FILLS, INITIALIZERS, Rehearsed
-from steepest.init.plans import PLANS, Choice, PlanFunction
+from steepest.init.layers import Structure, refuse_lazy
+from steepest.init.plans import PLANS
 from steepest.init.report import Report, Row
 from steepest.init.sites import Site, Writes, sites, twin
-from steepest.init.structure import Structure, refuse_lazy, structure
+from steepest.init.structure import structure
 
 Written = Mapping[str, Any] | Iterable[tuple[Any, Any]] | Plan[Any]
 

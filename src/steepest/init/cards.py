@@ -139,6 +139,7 @@ SETTINGS: dict[str, str] = {
     "mode": "the fan: fan_in, fan_out or fan_avg",
     "distribution": "normal, uniform or truncated_normal",
     "gain": "what the deviation is multiplied by, or the nonlinearity whose gain is taken",
+    "centered": "whether the mean of each row is taken off",
     "inputs": "whether the inputs come mirrored",
     "outputs": "whether the outputs are to be mirrored",
     "connections": "how many inputs each unit sees",

@@ -17,6 +17,10 @@ TICKS = 6
 
 
 def draw(probe: "Probe", path: Path) -> None:
+    picture(probe).save(str(path), ppi=150)
+
+
+def picture(probe: "Probe") -> Any:
     forward = [(row.depth, row.activation_std, row.trunk) for row in probe.rows]
     backward = [(row.depth, row.gradient_std, row.trunk) for row in probe.rows]
     whole = alt.vconcat(
@@ -26,10 +30,9 @@ def draw(probe: "Probe", path: Path) -> None:
         padding=14,
         background="white",
     )
-    whole = whole.configure_view(stroke=None).configure_axis(
+    return whole.configure_view(stroke=None).configure_axis(
         gridColor="#e8e8e8", domain=False, tickColor="#cccccc", labelColor="#444444", titleColor="#444444", titleFontWeight="normal"
     )
-    whole.save(str(path), ppi=150)
 
 
 def panel(title: str, points: list[tuple[int, float, bool]], trend: Trend, below: str | None) -> Any:

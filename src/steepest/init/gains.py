@@ -40,6 +40,9 @@ GAINS: dict[str, Callable[..., Tensor]] = {
 
 GATED = {"glu", "reglu", "geglu", "swiglu"}
 
+# How far from zero those that saturate would reach their bounds, if they kept the slope that they have there.
+REACH = {"tanh": 1.0, "hardtanh": 1.0, "softsign": 1.0, "sigmoid": 2.0, "hardsigmoid": 3.0}
+
 # Piecewise, so that no kink of the above lies inside a piece; beyond 14 the normal density is below 1e-43.
 PIECES = (-14, -6, -3, -1, 0, 1, 3, 6, 14)
 
@@ -86,17 +89,22 @@ def slope(f: Callable[[Tensor], Tensor], variance: float = 1.0) -> float:
 
 
 @cache
-def critical(nonlinearity: str, level: float = 0.58) -> tuple[float, float]:
-    """The gain and the deviation of biases at which activations settle at this deviation and gradients keep theirs.
+def critical(nonlinearity: str, layers: int) -> tuple[float, float]:
+    """The gain and the deviation of biases with which a function that saturates passes signals on through so many layers.
 
-    For a function that saturates. The gain of the second moment (1.59 for tanh) is chaotic: gradients grow 60-fold in 50
-    layers; at 1 activations fade. The edge of chaos between them needs biases (Poole et al., 2016; Schoenholz et al., 2017):
-    gain^2 E[f'^2] = 1, and the biases make up for what the gain leaves short.
+    The gain of the second moment (1.59 for tanh) is chaotic: gradients grow 60-fold in 50 layers; at 1 activations fade. Between
+    them lies the edge of chaos (Poole et al., 2016; Schoenholz et al., 2017): gain^2 E[f'^2] = 1, and biases make up for what the
+    gain leaves short. Of its points this is the one where 0.75 of the function's reach arrive before it: less would fade; more
+    needs larger biases, which all samples share, so that narrow layers differ by chance.
+
+    Here it is 1 + 1/layers, at most 13/12, and gradients grow by sqrt(e) on the whole way: about what the first layers take from
+    them while a signal of deviation 1 falls to its level. Few layers do well without the biases.
     """
     f = function(nonlinearity)
-    before = _root(lambda variance: moment(f, variance) - level**2)
-    factor = 1 / slope(f, before)
-    return sqrt(factor), sqrt(before - factor * level**2)
+    rest = f(torch.zeros(1, dtype=torch.float64))
+    variance = (0.75 * REACH[nonlinearity]) ** 2
+    factor = (1 + 1 / max(layers, 12)) / slope(f, variance)
+    return sqrt(factor), sqrt(variance - factor * moment(lambda z: f(z) - rest, variance))
 
 
 def _root(f: Callable[[float], float]) -> float:

@@ -11,7 +11,7 @@ from steepest.core.errors import ParameterError, SettingError
 from steepest.core.rng import seed_of
 from steepest.init.apply import apply
 from steepest.init.batch import arguments, first_inputs, floats
-from steepest.init.plans import CONVOLUTIONS
+from steepest.init.choices import CONVOLUTIONS
 from steepest.init.record import as_found
 from steepest.init.report import Report
 from steepest.init.sites import Site, sites

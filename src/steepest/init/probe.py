@@ -16,8 +16,9 @@ from torch.utils._pytree import tree_map
 from steepest.core.errors import ParameterError, SettingError
 from steepest.core.rng import generator
 from steepest.init.batch import arguments, first_inputs, floats
+from steepest.init.layers import Layer, Structure
 from steepest.init.record import as_found
-from steepest.init.structure import Layer, Structure, structure
+from steepest.init.structure import structure
 from steepest.init.travel import Stop, Watch, std
 from steepest.init.trend import Trend, described, trend
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from steepest.core.plan import Slot
-from steepest.init.structure import kind_of
+from steepest.init.layers import kind_of
 
 Writes = list[tuple[Tensor, Tensor]]
 

@@ -20,7 +20,7 @@ CURVES: dict[str, float | None] = dict.fromkeys(
     ("relu", "relu6", "leaky_relu", "prelu", "rrelu", "elu", "selu", "celu", "gelu", "silu", "mish", "hardswish", "softplus", "threshold")
 )
 CURVES |= {"tanh": 1.0, "sigmoid": 0.25, "softsign": 1.0, "hardtanh": 1.0, "hardsigmoid": 1 / 6}
-ADDITIONS = ("add", "__add__", "__radd__", "__iadd__", "add_")
+ADDITIONS = ("add", "add_")  # also what + and += are called here
 # A slope this far below the steepest is flat; below DEAD nothing gets through.
 FLAT, DEAD = 0.05, 1e-6
 

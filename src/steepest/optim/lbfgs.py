@@ -9,7 +9,7 @@ from torch import Tensor
 from steepest.core.errors import ParameterError, SettingError
 from steepest.core.rule import State
 from steepest.drivers.line_search import Point, strong_wolfe
-from steepest.optim.groups import as_groups, check_names, check_parameters
+from steepest.optim.groups import as_groups, check_names, check_parameters, names_of
 from steepest.optim.row import check_number
 from steepest.rules.lbfgs import LBFGS as Rule
 
@@ -49,6 +49,10 @@ class LBFGS(torch.optim.Optimizer):
     @property
     def rule(self) -> Rule:
         return Rule(history=self.param_groups[0]["history_size"])
+
+    @property
+    def names(self) -> list[str]:
+        return names_of(self.param_groups)
 
     @property
     def parameters(self) -> list[Tensor]:

@@ -17,6 +17,9 @@ from steepest.rules.sign import Lion, Rprop
 from steepest.rules.wrapper import Wrapper
 from steepest.rules.wrappers import L1, L2, Average, Cautious, Centralize, HeavyBall, Lookahead, Maximize, StochasticAverage, TrustRatio
 
+# What someone else calls a rule.
+ALIASES = {"sgd": "momentum"}
+
 RULES: dict[str, type[Rule]] = {
     "gd": GradientDescent,
     "momentum": Momentum,

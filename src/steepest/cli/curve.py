@@ -1,0 +1,37 @@
+"""A curve in characters: eight dots to each, by the Braille block of Unicode."""
+
+from itertools import pairwise
+
+from steepest.cli.notation import number
+
+WIDTH, HEIGHT = 64, 10  # characters
+ACROSS, DOWN = 2 * WIDTH, 4 * HEIGHT  # dots
+MARGIN = 9  # characters before the curve: label and axis
+# The bit of each dot of a character, by row and column.
+BITS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
+BLANK = 0x2800
+
+
+def draw(ys: list[float]) -> list[str]:
+    """HEIGHT lines of the curve, from 0 at the bottom, and two of the axis. Each column of dots leads from one value to the next.
+
+    There is room for ACROSS + 1 values; jumps are drawn as walls.
+    """
+    top = max(*ys, 1e-300)
+    rows = [DOWN - 1 - round(y / top * (DOWN - 1)) for y in ys]
+    cells = [[BLANK] * WIDTH for _ in range(HEIGHT)]
+    for x, (before, row) in enumerate(pairwise(rows)):
+        # The dot of the first value belongs to the column before.
+        step = (row > before) - (row < before)
+        for y in range(min(row, before + step), max(row, before + step) + 1):
+            cells[y // 4][x // 2] |= BITS[y % 4][x % 2]
+    labels = {0: number(float(f"{top:.2g}")), HEIGHT - 1: "0"}
+    lines = [f"{labels.get(i, ''):>7} ┤{''.join(map(chr, row))}".rstrip(chr(BLANK)) for i, row in enumerate(cells)]
+    quarters = [round(i * (WIDTH - 1) / 4) for i in range(5)]
+    ruler = "".join("┬" if i in quarters else "─" for i in range(WIDTH))
+    below = [" "] * (WIDTH + 4)
+    for i, column in enumerate(quarters):
+        label = f"{25 * i}%"
+        start = max(column - len(label) // 2, 0)
+        below[start : start + len(label)] = label
+    return [*lines, f"{'':>8}└{ruler}", f"{'':>9}{''.join(below).rstrip()}"]

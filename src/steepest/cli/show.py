@@ -1,0 +1,181 @@
+"""`steepest show`: one run on one page, without torch: what it is, how it went, what happened."""
+
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from math import isfinite
+from statistics import fmean
+from typing import Annotated, Any
+
+import typer
+from rich.console import RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from steepest.cli import curve
+from steepest.cli.console import console, show, show_json
+from steepest.cli.notation import number
+from steepest.cli.runs import STYLES, find, printable, span
+from steepest.core.errors import SettingError
+from steepest.records import RecordError, Run, Summary, check
+from steepest.records import number as value
+from steepest.records.schema import strict
+
+# So many steps draw the same curve as a million.
+ENOUGH = 20_000
+# So many of the last events.
+EVENTS = 8
+
+Points = list[tuple[float, float]]
+
+
+def show_run(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="The folder of a run, or its name in ./runs.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with all evaluations and events.")] = False,
+) -> None:
+    """Show a run: its settings, how far it came, its curves, what happened on the way. It may still be running.
+
+    Into a pipe go plain lines, with a tab between name and value.
+
+    \b
+    steepest show my_run
+    steepest show runs/my_run --json
+    """
+    found = find(run)
+    try:
+        summary = found.summary
+        out = console()
+        if as_json:
+            show_json(strict(whole(found, summary)))
+        elif out.is_terminal:
+            show(out, *_page(found, summary), "")
+        else:
+            for name, text in [*facts(found, summary), *((e["name"], e["message"]) for e in checked(found.events()))]:
+                print(printable(name), printable(text), sep="\t")
+    except RecordError as wrong:
+        raise SettingError(printable(str(wrong))) from None
+    except OSError as wrong:
+        raise SettingError(f"{printable(str(wrong.filename))}: {wrong.strerror}") from None
+
+
+def whole(run: Run, summary: Summary) -> dict[str, Any]:
+    made = dict(folder=printable(str(run.folder)), summary=asdict(summary), recipe=run.recipe, task=run.task, environment=run.environment)
+    return made | dict(evaluations=list(run.evaluations()), health=_last(run.health()), events=list(run.events()))
+
+
+def facts(run: Run, s: Summary) -> list[tuple[str, str]]:
+    """Name and value of all that is known in one line each."""
+    of = f" of {s.planned}" if s.planned is not None else ""
+    lines = [("state", s.state), ("steps", f"{s.steps}{of}"), ("time", span(s.seconds))]
+    if s.best is not None:
+        lines.append((f"best {s.metric}", f"{short(s.best)} at step {s.best_step}"))
+    if s.last is not None:
+        lines.append((f"last {s.metric}", short(s.last)))
+    if s.loss is not None:
+        lines.append(("train loss", short(s.loss)))
+    if s.warnings:
+        lines.append(("warnings", str(s.warnings)))
+    lines = [("task", s.task), ("rule", s.rule), ("seed", "" if s.seed is None else str(s.seed)), *lines, ("begun", s.begun)]
+    where = run.environment
+    packages = where.get("packages")
+    machine = [f"{name} {where[name]}" for name in ("python", "cpus") if name in where]
+    machine += [f"{name} {version}" for name, version in packages.items()] if isinstance(packages, dict) else []
+    return [(printable(name), printable(text)) for name, text in [*lines, ("machine", ", ".join(machine))] if text]
+
+
+def short(x: float) -> str:
+    return number(float(f"{x:.4g}"))
+
+
+def _page(run: Run, s: Summary) -> Iterator[RenderableType]:
+    yield Text.assemble(
+        "\n", (printable(run.folder.resolve().name), "bold cyan"), "  ", (printable(s.state), STYLES.get(s.state, "")), "\n"
+    )
+    yield _grid(fact for fact in facts(run, s) if fact[0] != "state")
+    if recipe := run.recipe.strip():
+        yield _title("Settings")
+        yield _block(printable(line) for line in recipe.splitlines())
+    for title, points in curves(run, s):
+        if drawn := picture(points):
+            yield _title(f"{title} over {s.steps} steps")
+            yield _block(drawn)
+    if health := _last(checked(run.health())):
+        yield _title(f"Health after step {health['step']}")
+        lines = [(printable(name), short(value(x))) for name, x in health["numbers"].items()]
+        yield _grid([*lines, *([("warning", printable(health["warning"]))] if "warning" in health else [])])
+    if events := deque(checked(run.events()), EVENTS):
+        yield _title("Last events")
+        yield _grid((f"step {e['step']}", printable(f"{e['name']}: {e['message']}")) for e in events)
+
+
+def curves(run: Run, s: Summary) -> Iterator[tuple[str, Points]]:
+    """What there is to draw: title, and values by share of the steps done."""
+    end = max(s.steps - 1, 1)
+    steps = list(checked(run.steps(ENOUGH)))
+    for name, title in (("loss", "Training loss"), ("lr", "Rate")):
+        points = [(line["step"] / end, value(line[name])) for line in steps if name in line]
+        yield title, points
+        if name == "loss":
+            known = (x for x in checked(run.evaluations()) if x.get("split", "valid") == "valid" and s.metric in x["metrics"])
+            yield f"Validation {printable(s.metric)}", [(x["step"] / max(s.steps, 1), value(x["metrics"][s.metric])) for x in known]
+
+
+def picture(points: Points) -> list[str]:
+    """The curve from its lowest value, or from 0 if that is not far below; nothing for less than two values."""
+    finite = [(x, y) for x, y in points if isfinite(y)]
+    if len(finite) < 2:
+        return []
+    ys = columns(finite, curve.ACROSS + 1)
+    low, high = min(ys), max(ys)
+    low = 0.0 if 0 <= low < high / 2 else low
+    lines = curve.draw([y - low for y in ys])
+    for place, y in ((0, high), (curve.HEIGHT - 1, low)):
+        lines[place] = f"{short(y):>7}{lines[place][7:]}"
+    lost = len(points) - len(finite)
+    return lines + ([f"{'':>9}not finite: {lost} of {len(points)} values"] if lost else [])
+
+
+def columns(points: Points, count: int) -> list[float]:
+    """The mean in each column, and a straight line over columns without a point."""
+    inside: dict[int, list[float]] = {}
+    for x, y in points:
+        inside.setdefault(min(max(int(x * count), 0), count - 1), []).append(y)
+    places = sorted(inside)
+    means = [fmean(inside[place]) for place in places]
+    return [_between(places, means, column) for column in range(count)]
+
+
+def _between(places: list[int], means: list[float], at: int) -> float:
+    right = bisect_left(places, at)
+    if right == len(places) or places[right] == at or right == 0:
+        return means[min(right, len(means) - 1)]
+    share = (at - places[right - 1]) / (places[right] - places[right - 1])
+    return means[right - 1] + share * (means[right] - means[right - 1])
+
+
+def checked(lines: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Lines with what their kind must have: a record may be anyone's."""
+    for line in lines:
+        check(line)
+        yield line
+
+
+def _last(lines: Iterable[dict[str, Any]]) -> dict[str, Any] | None:
+    return next(iter(deque(lines, 1)), None)
+
+
+def _title(text: str) -> Text:
+    return Text(f"\n{text}", style="bold")
+
+
+def _block(lines: Iterable[str]) -> Padding:
+    return Padding(Text("\n".join(lines), no_wrap=True, overflow="ellipsis"), (0, 0, 0, 2))
+
+
+def _grid(rows: Iterable[tuple[str, str]]) -> Padding:
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    for name, text in rows:
+        table.add_row(Text(name, "cyan", no_wrap=True), Text(text))
+    return Padding(table, (0, 0, 0, 2))

@@ -1,0 +1,171 @@
+"""Preprocessing: fitted on the training part alone, kept with the run, and the same wherever the model is used."""
+
+from collections.abc import Sequence
+from math import inf
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from steepest.core.errors import SettingError, nearest
+from steepest.core.knob import Settings, knob, option
+from steepest.data.parts import Arrays, DataError, Loader, Part, is_text
+from steepest.data.vocabulary import Vocabulary
+
+# What is learned from this many samples is what would be learned from all, to three digits.
+ENOUGH = 50_000
+
+
+class Step(Settings):
+    """One step of preprocessing: what it learns from training inputs, and what it does to a batch of inputs."""
+
+    def fit(self, x: Tensor) -> dict[str, Tensor]:
+        return {}
+
+    def apply(self, x: Tensor, fitted: dict[str, Tensor]) -> Tensor:
+        raise NotImplementedError
+
+
+class Scale(Step):
+    """Into [0, 1]: bytes by 255, other numbers by the smallest and largest of the training data."""
+
+    def fit(self, x: Tensor) -> dict[str, Tensor]:
+        if x.dtype == torch.uint8:
+            return {"low": torch.tensor(0.0), "range": torch.tensor(255.0)}
+        low, high = x.min().float(), x.max().float()
+        return {"low": low, "range": (high - low).clamp(min=torch.finfo(torch.float32).tiny)}
+
+    def apply(self, x: Tensor, fitted: dict[str, Tensor]) -> Tensor:
+        x = x.float()
+        return x / fitted["range"] if not fitted["low"] else (x - fitted["low"]) / fitted["range"]
+
+
+class Standardize(Step):
+    """Mean 0 and deviation 1, for each channel of images and sound, for each column of a table."""
+
+    def fit(self, x: Tensor) -> dict[str, Tensor]:
+        x = x.float()
+        dims = [d for d in range(x.ndim) if d != 1] if x.ndim > 1 else [0]
+        deviation, mean = torch.std_mean(x, dim=dims, keepdim=True, correction=0)
+        return {"mean": mean[0], "deviation": torch.where(deviation > 0, deviation, 1.0)[0]}
+
+    def apply(self, x: Tensor, fitted: dict[str, Tensor]) -> Tensor:
+        return (x.float() - fitted["mean"]) / fitted["deviation"]
+
+
+class Level(Step):
+    """Sound to a common level: the root mean square of the training data, or of each sample, becomes `level`."""
+
+    level: float = knob(0.1, "root mean square afterwards", valid=(1e-6, inf))
+    each: bool = option(False, "bring each sample to the level, rather than all by one factor")
+
+    def fit(self, x: Tensor) -> dict[str, Tensor]:
+        return {"rms": x.float().square().mean().sqrt().clamp(min=1e-8)}
+
+    def apply(self, x: Tensor, fitted: dict[str, Tensor]) -> Tensor:
+        x = x.float()
+        if not self.each:
+            return x * (self.level / fitted["rms"])
+        rms = x.square().mean(dim=tuple(range(1, x.ndim)), keepdim=True).sqrt()
+        return x * (self.level / rms.clamp(min=1e-8))
+
+
+PREPROCESS: dict[str, type[Step]] = {"scale": Scale, "standardize": Standardize, "level": Level}
+
+
+class Preprocess:
+    """The steps of a task with what they have learned. The first input alone is changed."""
+
+    def __init__(self, steps: Sequence[Step], fitted: Sequence[dict[str, Tensor]], vocabulary: Vocabulary | None = None) -> None:
+        self.steps, self.fitted, self.vocabulary = list(steps), list(fitted), vocabulary
+
+    def __call__(self, x: Any, start: int = 0, stop: int | None = None) -> Any:
+        """All steps, or those from `start` to `stop`; text becomes numbers before the first."""
+        if self.vocabulary is not None and is_text(x):
+            x = self.vocabulary(x)
+        for step, fitted in list(zip(self.steps, self.fitted, strict=True))[start:stop]:
+            x = step.apply(x, fitted)
+        return x
+
+    @property
+    def scaled(self) -> int:
+        """How many steps bring pixels into [0, 1], where augmentation wants them."""
+        return int(bool(self.steps) and isinstance(self.steps[0], Scale))
+
+    def to(self, device: torch.device) -> "Preprocess":
+        return Preprocess(self.steps, [{k: v.to(device) for k, v in f.items()} for f in self.fitted], self.vocabulary)
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {f"{i}.{name}": x for i, f in enumerate(self.fitted) for name, x in f.items()}
+
+    def facts(self) -> dict[str, Any]:
+        """What besides tensors it takes to do the same again."""
+        return {"steps": [repr(step) for step in self.steps], "words": self.vocabulary.words if self.vocabulary else None}
+
+
+def restored(given: Sequence[Any], tensors: dict[str, Tensor], facts: dict[str, Any]) -> Preprocess:
+    """The steps of a task with what a run of it has learned."""
+    vocabulary, steps = _sorted(given)
+    if not steps and facts["steps"] == [repr(Scale())]:
+        steps = [Scale()]  # of bytes, which the data were
+    if [repr(step) for step in steps] != facts["steps"]:
+        raise SettingError(f"the run was preprocessed by {', '.join(facts['steps']) or 'nothing'}; the task now says {steps or 'nothing'}")
+    fitted: list[dict[str, Tensor]] = [{} for _ in steps]
+    for key, x in tensors.items():
+        place, name = key.split(".", 1)
+        fitted[int(place)][name] = x
+    return Preprocess(steps, fitted, vocabulary and vocabulary.replace_words(facts["words"] or []))
+
+
+def fit(given: Sequence[Any], train: Part) -> Preprocess:
+    """Steps by name or as they are, fitted one after the other. Bytes without any step are scaled to [0, 1]."""
+    vocabulary, steps = _sorted(given)
+    raw = _is_bytes(train)
+    x: Any = _inputs(train) if given or raw else None
+    if is_text(x):
+        if vocabulary is None:
+            raise DataError("the data is text; give preprocess=[Vocabulary()] to turn it into numbers")
+        vocabulary = vocabulary.fit(x)
+        x = vocabulary(x)
+    if not steps and raw:
+        steps = [Scale()]
+    fitted = []
+    for step in steps:
+        fitted.append(step.fit(x))
+        x = step.apply(x, fitted[-1])
+    return Preprocess(steps, fitted, vocabulary)
+
+
+def _sorted(given: Sequence[Any]) -> tuple[Vocabulary | None, list[Step]]:
+    """The vocabulary, if there is one, and the steps after it."""
+    steps = [_step(x) for x in given]
+    if any(isinstance(x, Vocabulary) for x in steps[1:]):
+        raise SettingError("a vocabulary is the first step of preprocessing, and there is one")
+    return (steps[0], steps[1:]) if steps and isinstance(steps[0], Vocabulary) else (None, steps)
+
+
+def _step(given: Any) -> Any:
+    if isinstance(given, str):
+        if given not in PREPROCESS:
+            raise SettingError(f"preprocess: unknown step {given!r}{nearest(given, PREPROCESS)}")
+        return PREPROCESS[given]()
+    if isinstance(given, type) or not hasattr(given, "fit"):
+        raise SettingError(f"preprocess: {given!r} has no fit; give a name ({', '.join(PREPROCESS)}) or an object such as Standardize()")
+    return given
+
+
+def _inputs(train: Part) -> Any:
+    """Training inputs to learn from: all, or evenly chosen ones where there are many."""
+    if isinstance(train, Loader):
+        return next(iter(train))[0]
+    if isinstance(train, Arrays) and is_text(train.columns[0]):
+        return train.columns[0]
+    n = len(train)
+    few = torch.arange(n) if n <= ENOUGH else torch.linspace(0, n - 1, ENOUGH, dtype=torch.float64).long()
+    return train.take(few)[0]
+
+
+def _is_bytes(train: Part) -> bool:
+    if isinstance(train, Arrays):
+        return str(getattr(train.columns[0], "dtype", "")) in ("torch.uint8", "uint8")
+    return getattr(_inputs(train), "dtype", None) == torch.uint8

@@ -1,0 +1,26 @@
+"""What a run leaves behind, written and read with the standard library alone: no torch."""
+
+from steepest.records.lines import read
+from steepest.records.machine import environment
+from steepest.records.reader import Run, is_run, keep, run
+from steepest.records.schema import KINDS, VERSION, RecordError, check, number
+from steepest.records.summary import Summary
+from steepest.records.writer import Record, cut, position_before
+
+__all__ = [
+    "KINDS",
+    "VERSION",
+    "Record",
+    "RecordError",
+    "Run",
+    "Summary",
+    "check",
+    "cut",
+    "environment",
+    "is_run",
+    "keep",
+    "number",
+    "position_before",
+    "read",
+    "run",
+]

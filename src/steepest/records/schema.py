@@ -1,0 +1,123 @@
+"""What a line of a record may say. A line is one JSON object; what it is about is its `kind`."""
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+VERSION = 1
+
+
+class RecordError(ValueError):
+    """A record, or a run's folder, that does not say what it should."""
+
+
+@dataclass(frozen=True)
+class Field:
+    type: str
+    meaning: str
+    required: bool = True
+
+
+# What every line has, and what each kind adds. More fields may be written; a reader passes over those it does not know.
+COMMON = {
+    "kind": Field("text", "what the line is about"),
+    "step": Field("count", "in `step` the number of the step, from 0; elsewhere how many steps were done"),
+    "time": Field(
+        "object",
+        "all that two runs of one recipe and seed do not share: `seconds` of training so far (of an evaluation, its own), `at` (UTC)",
+        required=False,
+    ),
+}
+KINDS = {
+    "begin": {
+        "version": Field("count", f"version of this table: {VERSION}"),
+        "task": Field("text", "what is learned"),
+        "rule": Field("text", "the rule that learns it"),
+        "seed": Field("whole", "the seed"),
+        "steps": Field("count", "how many steps are planned"),
+        "metric": Field("text", "by which of the metrics of an evaluation the best is chosen"),
+        "better": Field("direction", "`lower` or `higher`"),
+    },
+    "step": {
+        "loss": Field("number", "the training loss of this step"),
+        "lr": Field("number", "its rate", required=False),
+    },
+    "evaluation": {
+        "metrics": Field("numbers", "metric -> value"),
+        "split": Field("text", "of which data; `valid` if left out", required=False),
+    },
+    "event": {
+        "name": Field("text", "what happened: rollback, ..."),
+        "message": Field("text", "a sentence about it"),
+    },
+    "health": {
+        "numbers": Field("numbers", "what was watched -> value"),
+        "warning": Field("text", "a sentence, where something looks wrong", required=False),
+    },
+    "end": {
+        "reason": Field("text", "why: finished, stopped early, ..."),
+    },
+}
+
+
+def check(line: Any) -> None:
+    """Raise a RecordError unless this is a line as the tables above describe it."""
+    if not isinstance(line, dict):
+        raise RecordError(f"a line is a JSON object, not {shown(line)}")
+    kind = line.get("kind")
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise RecordError(f"kind = {shown(kind)} is none of {', '.join(KINDS)}")
+    for name, field in (COMMON | KINDS[kind]).items():
+        if name in line:
+            if not TYPES[field.type](line[name]):
+                raise RecordError(f"{kind}.{name} = {shown(line[name])} is not {ARTICLES.get(field.type, f'a {field.type}')}")
+        elif field.required:
+            raise RecordError(f"{kind} lacks {name}: {field.meaning}")
+    if kind == "begin" and line["version"] > VERSION:
+        raise RecordError(f"version {line['version']} of the record is newer than {VERSION}, which this steepest reads: upgrade steepest")
+    try:
+        json.dumps(line, allow_nan=False)
+    except ValueError:
+        raise RecordError(f"{kind} holds NaN or infinity as a number; it is the text nan, inf or -inf") from None
+
+
+def number(value: Any) -> float:
+    """A number of a record. NaN and infinity, which JSON lacks, are the strings nan, inf and -inf."""
+    return float(value)
+
+
+def strict(value: Any) -> Any:
+    """The same, with NaN and infinity as strings."""
+    if isinstance(value, dict):
+        return {key: strict(x) for key, x in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [strict(x) for x in value]
+    return str(float(value)) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def shown(value: Any, width: int = 60) -> str:
+    """A value in an error: on one line, and not all of it if it is long."""
+    text = ascii(value)
+    return text if len(text) <= width else text[: width - 3] + "..."
+
+
+def _number(x: Any) -> bool:
+    return (isinstance(x, (int, float)) and not isinstance(x, bool)) or (isinstance(x, str) and x in ("nan", "inf", "-inf"))
+
+
+def _whole(x: Any) -> bool:
+    return isinstance(x, int) and not isinstance(x, bool)
+
+
+ARTICLES = {"numbers": "an object of numbers", "whole": "a whole number", "object": "an object", "direction": "lower or higher"}
+TYPES: Mapping[str, Callable[[Any], bool]] = {
+    "text": lambda x: isinstance(x, str),
+    "count": lambda x: _whole(x) and x >= 0,
+    "whole": _whole,
+    "number": _number,
+    "numbers": lambda x: isinstance(x, dict) and all(map(_number, x.values())),
+    "object": lambda x: isinstance(x, dict),
+    "direction": lambda x: x in ("lower", "higher"),
+}

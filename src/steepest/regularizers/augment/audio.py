@@ -1,0 +1,157 @@
+"""Sound: waves (N, T) or (N, C, T), and their spectrograms (N, mel, T) or (N, C, mel, T)."""
+
+from math import inf
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from steepest.core.errors import SettingError
+from steepest.core.knob import knob, option
+from steepest.regularizers.augment.common import (
+    Augmentation,
+    between,
+    normal,
+    per_sample,
+    refuse_but,
+    refuse_but_floats,
+    spread,
+    stream,
+    uniform,
+    windows,
+)
+from steepest.regularizers.base import BatchError
+
+
+def time_shift(x: Tensor, steps: Tensor, wrap: bool = False) -> Tensor:
+    """Later by `steps` samples (earlier where negative); silence comes in, or with `wrap` what went out."""
+    refuse_but_waves(x)
+    if steps.shape != (len(x),) or steps.is_floating_point():
+        raise BatchError(f"time_shift of {len(x)} sounds needs as many whole numbers, not {tuple(steps.shape)} of {steps.dtype}")
+    length = x.shape[-1]
+    steps = steps % length if wrap else steps.clamp(-length, length)
+    reach = int(steps.abs().max()) if len(x) else 0
+    lines = x.reshape(len(x), x.shape[1:-1].numel(), 1, length)
+    longer = torch.cat([lines[..., length - reach :], lines], -1) if wrap else F.pad(lines, (reach, reach))
+    return windows(longer, torch.zeros_like(steps), reach - steps, 1, length).view_as(x)
+
+
+def gain(x: Tensor, decibels: Tensor | float) -> Tensor:
+    """Louder by so many decibels: x * 10^(decibels / 20). Nothing is clipped."""
+    refuse_but_waves(x)
+    return x * spread(10 ** (per_sample(decibels, x, "decibels") / 20), x)
+
+
+def add_noise(x: Tensor, noise: Tensor, decibels: Tensor | float) -> Tensor:
+    """x + noise, each sound's own power so many decibels above that of its noise. Silence stays silent."""
+    refuse_but_waves(x)
+    power = x.square().flatten(1).mean(1), noise.square().flatten(1).mean(1)
+    size = (power[0] / power[1].clamp(min=1e-30)).sqrt() * 10 ** (-per_sample(decibels, x, "decibels").to(x.device) / 20)
+    return x + noise * spread(size, x)
+
+
+def mask_bands(x: Tensor, start: Tensor, width: Tensor, axis: int, value: Tensor | float = 0.0) -> Tensor:
+    """x, and `value` where start <= position < start + width along the axis; several bands per sample: (N, k)."""
+    hidden = between(start, start + width, x.shape[axis]).any(1).to(x.device)
+    shape = [1] * x.ndim
+    shape[0], shape[axis] = len(x), x.shape[axis]
+    return torch.where(hidden.view(shape), torch.as_tensor(value, dtype=x.dtype, device=x.device), x)
+
+
+def refuse_but_waves(x: Tensor) -> None:
+    refuse_but(x, (2, 3), "waves (N, T) or (N, C, T)")
+    refuse_but_floats(x, "waves")
+
+
+class TimeShift(Augmentation):
+    """Each sound earlier or later by up to a share of its length."""
+
+    use = "Commands and events whose start is not known exactly; set share (0.1)."
+    hurts = "Where a sound's beginning is cut off and told the class; less with fill = 'wrap', which suits steady sounds."
+    cost = "Two copies of the batch."
+    main = "share"
+
+    share: float = knob(0.1, "largest way, as a share of the length", valid=(0, 1), closed=True, search=(0.02, 0.3))
+    fill: str = option("silence", "what comes in", choices=("silence", "wrap"))
+
+    def augment(self, x, draws):
+        refuse_but_waves(x)
+        (u,) = uniform(len(x), 1, draws)
+        return time_shift(x, ((2 * u - 1) * self.share * x.shape[-1]).round().long(), self.fill == "wrap")
+
+
+class Gain(Augmentation):
+    """Each sound louder or softer by up to so many decibels."""
+
+    use = "Recordings at several distances and levels; set decibels (6). Nothing to gain where features are normalized per sound."
+    hurts = "Where loudness tells the class."
+    cost = "One pass over the batch."
+    main = "decibels"
+
+    decibels: float = knob(6.0, "largest change, either way", valid=(0, 120), closed=True, search=(1.0, 18.0))
+
+    def augment(self, x, draws):
+        refuse_but_waves(x)
+        (u,) = uniform(len(x), 1, draws)
+        return gain(x, (2 * u - 1) * self.decibels)
+
+
+class AudioNoise(Augmentation):
+    """White noise, at a ratio of signal to noise from [lowest, highest] decibels."""
+
+    use = "Recordings from quiet rooms that must work in others; set lowest (10), the loudest noise."
+    hurts = "Below about 5 decibels, and where faint sounds tell the class."
+    cost = "A normal number for each sample of sound: the costliest change of sound here."
+    main = "lowest"
+
+    lowest: float = knob(10.0, "least ratio of signal to noise, in decibels", valid=(-inf, inf), search=(0.0, 30.0))
+    highest: float = knob(40.0, "greatest ratio of signal to noise, in decibels", valid=(-inf, inf))
+
+    def check(self):
+        if self.lowest > self.highest:
+            raise SettingError(f"AudioNoise.lowest = {self.lowest:g} is above AudioNoise.highest = {self.highest:g}; exchange them")
+
+    def augment(self, x, draws):
+        refuse_but_waves(x)
+        noise = normal(tuple(x.shape), stream(draws)).to(x.device, x.dtype)  # a stream of its own: both count by samples
+        (u,) = uniform(len(x), 1, draws)
+        return add_noise(x, noise, self.lowest + u * (self.highest - self.lowest))
+
+
+class SpecAugment(Augmentation):
+    """Bands of frequency and of time are hidden in each spectrogram (Park et al., 2019); without time warping.
+
+    A band's width is uniform from 0 to its share of the axis, its place uniform among those where it fits.
+    """
+
+    paper = (
+        "Park et al., SpecAugment: A Simple Data Augmentation Method for Automatic Speech Recognition, Interspeech 2019; arXiv:1904.08779"
+    )
+    use = "Speech and sounds as spectrograms; set frequency (0.3), then time (0.1 to 0.25)."
+    hurts = "Short sounds, of which little remains; spectrograms in decibels, whose zero is loud: use fill = 'mean'."
+    cost = "Two passes over the batch."
+    main = "frequency"
+
+    frequency: float = knob(0.3, "widest band of frequencies, as a share of them", valid=(0, 1), closed=True, search=(0.1, 0.5))
+    time: float = knob(0.1, "longest band of time, as a share of the length", valid=(0, 1), closed=True, search=(0.05, 0.3))
+    frequency_bands: int = option(2, "how many bands of frequencies")
+    time_bands: int = option(2, "how many bands of time")
+    fill: str = option("zero", "what hides: zero, or each spectrogram's mean", choices=("zero", "mean"))
+
+    def check(self):
+        for name in ("frequency_bands", "time_bands"):
+            if getattr(self, name) < 0:
+                raise SettingError(f"SpecAugment.{name} = {getattr(self, name)} is below 0")
+
+    def augment(self, x, draws):
+        refuse_but(x, (3, 4), "spectrograms (N, mel, T) or (N, C, mel, T)")
+        refuse_but_floats(x, "spectrograms")
+        value = x.mean(tuple(range(1, x.ndim)), keepdim=True) if self.fill == "mean" else 0.0
+        bands = self.frequency_bands, self.time_bands
+        u = uniform(len(x), 2 * sum(bands), draws).T  # both axes at once: a sample's row holds all of its numbers
+        for axis, share, k, mine in zip((-2, -1), (self.frequency, self.time), bands, u.split([2 * b for b in bands], 1), strict=True):
+            if k:
+                width = (mine[:, :k] * (int(share * x.shape[axis]) + 1)).long()
+                start = (mine[:, k:] * (x.shape[axis] - width + 1)).long()
+                x = mask_bands(x, start, width, axis, value)
+        return x

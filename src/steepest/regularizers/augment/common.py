@@ -1,0 +1,113 @@
+"""What all augmentations share: their random numbers, their checks, and one way to cut windows out of a batch."""
+
+from math import ceil, prod
+
+import torch
+from torch import Tensor
+
+from steepest.regularizers.base import BatchChange, BatchError
+
+
+class Augmentation(BatchChange):
+    """Changes each input by a draw of its own, whole batches at once; targets stay as they are.
+
+    Sample i meets the same draw whatever the batch holds besides, and however many it holds: row i of a stream that one
+    number of the generator starts. So the generator moves by one number per call, and a shorter last batch shifts nothing.
+    """
+
+    def change(self, x, y, generator):
+        return self.augment(x, stream(generator)), y
+
+    def augment(self, x: Tensor, draws: torch.Generator) -> Tensor:
+        raise NotImplementedError
+
+
+def stream(generator: torch.Generator) -> torch.Generator:
+    seed = torch.randint(2**63 - 1, (), generator=generator, device=generator.device)
+    return torch.Generator(generator.device).manual_seed(int(seed))
+
+
+def uniform(n: int, k: int, draws: torch.Generator) -> Tensor:  # (k, n)
+    """k numbers from [0, 1) for each of n samples: row by row, so that more samples change none."""
+    return torch.rand(n, k, generator=draws, dtype=torch.float64, device=draws.device).T
+
+
+def normal(shape: tuple[int, ...], draws: torch.Generator) -> Tensor:
+    """Normal numbers, sample by sample. torch draws them in blocks of 16, the last of them anew: samples get whole blocks."""
+    size = prod(shape[1:])
+    return torch.randn(shape[0], 16 * ceil(size / 16), generator=draws, device=draws.device)[:, :size].reshape(shape)
+
+
+def per_sample(values: Tensor | float, x: Tensor, what: str) -> Tensor:  # (N,) in float64
+    """One number, or one for each sample."""
+    found = torch.as_tensor(values, dtype=torch.float64)
+    if found.shape not in ((), (len(x),)):
+        raise BatchError(f"{what} of shape {tuple(found.shape)} for a batch of {len(x)}: give one number, or one for each sample")
+    return found.expand(len(x))
+
+
+def spread(values: Tensor, x: Tensor) -> Tensor:
+    """(N,) in x's type and with x's number of axes."""
+    return values.to(x.device, x.dtype).view(-1, *[1] * (x.ndim - 1))
+
+
+def between(low: Tensor, high: Tensor, size: int) -> Tensor:
+    """Whether low <= position < high, for positions 0 .. size - 1: (...,) -> (..., size)."""
+    place = torch.arange(size, device=low.device)
+    return (place >= low[..., None]) & (place < high[..., None])
+
+
+def windows(x: Tensor, top: Tensor, left: Tensor, height: int, width: int) -> Tensor:  # (N, C, H, W) -> (N, C, height, width)
+    """Out of each image the window whose corner is (top, left); it must lie inside.
+
+    Seen as a row of overlapping pieces of `width` numbers, the batch gives each line of a window by one index: one
+    copy of memory per line, three times as fast as an index for each pixel.
+    """
+    n, channels, rows, columns = x.shape
+    if not x.numel():
+        return x.new_zeros(n, channels, height, width)
+    inside = torch.arange(channels, device=x.device)[:, None] * rows + torch.arange(height, device=x.device)
+    corner = (torch.arange(n, device=x.device) * channels * rows + top.to(x.device)) * columns + left.to(x.device)
+    pieces = x.contiguous().view(-1).unfold(0, width, 1)
+    return pieces.index_select(0, (corner[:, None, None] + inside * columns).view(-1)).view(n, channels, height, width)
+
+
+def refuse_but(x: Tensor, axes: tuple[int, ...], kinds: str) -> None:
+    if not isinstance(x, Tensor):
+        raise BatchError(f"{kinds} are a tensor, not {type(x).__name__}")
+    if x.ndim not in axes:
+        raise BatchError(f"{kinds} have {' or '.join(map(str, axes))} axes, not shape {tuple(x.shape)}")
+    if x.shape[1:].numel() == 0:
+        raise BatchError(f"{kinds} of shape {tuple(x.shape)} hold nothing")
+
+
+def refuse_but_floats(x: Tensor, kinds: str) -> None:
+    if not x.is_floating_point():
+        raise BatchError(f"{kinds} must be floats, not {str(x.dtype).removeprefix('torch.')}; convert them, as by x.float() / 32768")
+
+
+def refuse_but_images(x: Tensor) -> None:
+    refuse_but(x, (4,), "images (N, C, H, W)")
+    if x.dtype != torch.uint8 and not x.is_floating_point():
+        raise BatchError(f"images must be uint8, or floats in [0, 1], not {str(x.dtype).removeprefix('torch.')}")
+
+
+def as_floats(x: Tensor) -> Tensor:
+    """Bytes as floats in [0, 1]; floats as they are."""
+    return x.to(torch.float32).div_(255) if x.dtype == torch.uint8 else x
+
+
+def as_light(x: Tensor, what: str) -> Tensor:
+    """Floats in [0, 1], for what reads a pixel as an amount of light.
+
+    The first image alone is looked at: standardized images have a pixel outside almost surely, and a look at all of
+    them would cost as much as the change.
+    """
+    refuse_but_images(x)
+    if x.is_floating_point() and len(x):
+        low, high = (float(v) for v in x[0].detach().aminmax())
+        if low < 0 or high > 1:
+            raise BatchError(
+                f"{what} is for images in [0, 1], and found values from {low:.3g} to {high:.3g}; augment first, standardize afterwards"
+            )
+    return as_floats(x)

@@ -1,0 +1,75 @@
+"""Text as tokens (N, T): some forgotten, some exchanged. Padding stays where it is."""
+
+import torch
+from torch import Tensor
+
+from steepest.core.errors import SettingError
+from steepest.core.knob import knob, option
+from steepest.regularizers.augment.common import Augmentation, refuse_but, uniform
+from steepest.regularizers.base import BatchError
+
+
+def drop_tokens(x: Tensor, chosen: Tensor, token: int) -> Tensor:
+    """x, and `token` where chosen. Lengths stay."""
+    return x.masked_fill(chosen, token)
+
+
+def swap_tokens(x: Tensor, chosen: Tensor, keys: Tensor) -> Tensor:
+    """The chosen places of each text in the order of their keys: first and second exchanged, third and fourth, ...; an odd last stays."""
+    order = torch.where(chosen, keys, torch.inf).argsort(1)
+    pairs = chosen.sum(1, keepdim=True) // 2
+    first, second = (order[:, k::2][:, : x.shape[1] // 2] for k in (0, 1))
+    taken = torch.arange(first.shape[1], device=x.device) < pairs
+    source = torch.arange(x.shape[1], device=x.device).repeat(len(x), 1)
+    source.scatter_(1, first, torch.where(taken, second, first))
+    source.scatter_(1, second, torch.where(taken, first, second))
+    return x.gather(1, source)
+
+
+class Tokens(Augmentation):
+    """A change of some tokens."""
+
+    main = "rate"
+    padding: int = option(0, "the token that fills up, which is never touched")
+
+    def chances(self, x: Tensor, draws: torch.Generator) -> Tensor:  # (N, T) from [0, 1); 1 at padding
+        refuse_but(x, (2,), "tokens (N, T)")
+        if x.dtype not in (torch.int64, torch.int32):
+            raise BatchError(f"tokens must be int64, not {str(x.dtype).removeprefix('torch.')}")
+        return uniform(len(x), x.shape[1], draws).T.to(x.device).masked_fill(x == self.padding, 1.0)
+
+
+class TokenDropout(Tokens):
+    """Each token is replaced by the one for unknown words with probability `rate` (Iyyer et al., 2015; Bowman et al., 2016)."""
+
+    paper = "Bowman et al., Generating Sentences from a Continuous Space, CoNLL 2016; arXiv:1511.06349"
+    use = "Text classification with few texts; it also gives unknown words a meaning. Set rate (0.1)."
+    hurts = 'Where one word decides ("not"); language models that must predict each token.'
+    cost = "A random number per token; little beside an embedding."
+
+    rate: float = knob(0.1, "share of tokens that are forgotten", valid=(0, 1), closed=True, search=(0.02, 0.3))
+    token: int = option(1, "what stands in their place: unknown, or a mask")
+
+    def check(self):
+        if self.token == self.padding:
+            raise SettingError(
+                f"TokenDropout.token = {self.token} is the padding too: a text would seem to end there; take the token for unknown"
+            )
+
+    def augment(self, x, draws):
+        return drop_tokens(x, self.chances(x, draws) < self.rate, self.token)
+
+
+class TokenSwap(Tokens):
+    """Each token is chosen with probability `rate`; the chosen of a text change places in random pairs (Wei & Zou, 2019: random swap)."""
+
+    paper = "Wei & Zou, EDA: Easy Data Augmentation Techniques for Text Classification, EMNLP 2019; arXiv:1901.11196"
+    use = "Text classification with a few hundred texts; set rate (0.05 to 0.1)."
+    hurts = "Where order carries the meaning: translation, entailment, language models; with enough data."
+    cost = "A random number per token and a sort of each text."
+
+    rate: float = knob(0.1, "share of tokens that move", valid=(0, 1), closed=True, search=(0.02, 0.3))
+
+    def augment(self, x, draws):
+        chances = self.chances(x, draws)
+        return swap_tokens(x, chances < self.rate, chances)  # those below rate are in random order among themselves

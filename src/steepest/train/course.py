@@ -1,0 +1,132 @@
+"""The course of a run: which samples each step sees, and where epochs end. Known from the seed and the recipe alone."""
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from steepest.core.errors import SettingError
+from steepest.data.parts import Batch, Loader, Part
+from steepest.data.split import order
+from steepest.schedules.base import Schedule
+from steepest.schedules.batches import Batches, batch_sizes
+from steepest.schedules.span import Length
+
+
+class Course:
+    """Steps 0 to `steps` - 1 over a part that gives batches by index."""
+
+    def __init__(
+        self, part: Part, size: int | str, seed: int, *, epochs: int | None, steps: int | None, drop_last: bool, growth: Schedule | None
+    ) -> None:
+        self.part, self.seed = part, seed
+        n = len(part)
+        whole = n if size == "full" else int(size)
+        if drop_last and whole > n:
+            raise SettingError(f'batch.size = {whole} is more than the {n} training samples, and batch.last = "drop" leaves no step')
+        if growth is not None and epochs is None:
+            raise SettingError("a schedule of the batch counts in samples: say stop.epochs, not stop.steps alone")
+        if epochs is None:
+            per_epoch = n // whole if drop_last else math.ceil(n / whole)
+            epochs = math.ceil((steps or 1) / per_epoch)
+        self.batches: Batches = batch_sizes(whole, n, epochs, growth, drop_last=drop_last)
+        self.base = whole
+        self.steps = min(len(self.batches), steps or len(self.batches))
+        self._epoch, self._order, self._starts = -1, torch.empty(0, dtype=torch.int64), [0]
+
+    @property
+    def length(self) -> Length:
+        full = self.batches.length()
+        if self.steps == full.steps:
+            return full
+        share = self.steps / full.steps
+        return Length(self.steps, (full.epochs or 0) * share, (full.samples or 0) * share)
+
+    def epoch(self, k: int) -> int:
+        return self.batches.epoch(k)
+
+    def ends_epoch(self, k: int) -> bool:
+        """Whether step k is the last of its epoch, or of the run."""
+        self._turn_to(self.epoch(k))
+        return k == self.steps - 1 or k - self._first == len(self._starts) - 2
+
+    def index(self, k: int) -> Tensor:
+        """Which samples step k sees."""
+        if not self._first <= k < self._first + len(self._starts) - 1:
+            self._turn_to(self.epoch(k))
+        place = k - self._first
+        return self._order[self._starts[place] : self._starts[place + 1]]
+
+    def batch(self, k: int) -> Batch:
+        return self.part.take(self.index(k))  # type: ignore[union-attr]
+
+    def size(self, k: int) -> int:
+        return self.batches[k]
+
+    _first = 0
+
+    def _turn_to(self, epoch: int) -> None:
+        if epoch != self._epoch:
+            self._epoch, self._first = epoch, self.batches.begins(epoch)
+            self._order = order(len(self.part), self.seed, epoch)
+            device = getattr(self.part, "columns", (None,))[0]
+            if isinstance(device, Tensor):
+                self._order = self._order.to(device.device)
+            self._starts = list(accumulate(self.batches.of_epoch(epoch), initial=0))
+
+
+class Streamed:
+    """Steps over the user's own DataLoader: its batches come in its order, and a run resumes at the start of an epoch."""
+
+    def __init__(self, part: Loader, *, epochs: int | None, steps: int | None) -> None:
+        self.part, self.per_epoch = part, len(part)
+        self.steps = min(x for x in (steps, epochs and epochs * self.per_epoch) if x)
+        self.base = int(getattr(part.batches, "batch_size", None) or 1)
+        self._running: Iterator[Batch] = iter(())
+        self._next = -1
+
+    @property
+    def length(self) -> Length:
+        return Length(self.steps, self.steps / self.per_epoch)
+
+    def epoch(self, k: int) -> int:
+        return k // self.per_epoch
+
+    def ends_epoch(self, k: int) -> bool:
+        return k == self.steps - 1 or (k + 1) % self.per_epoch == 0
+
+    def batch(self, k: int) -> Batch:
+        if k != self._next or k % self.per_epoch == 0:
+            self._running, self._next = iter(self.part), k
+        self._next += 1
+        try:
+            return next(self._running)
+        except StopIteration:
+            raise SettingError(f"the DataLoader says it has {self.per_epoch} batches, and ended before") from None
+
+    def size(self, k: int) -> int:
+        return self.base
+
+
+def course_of(part: Part, recipe: Any) -> Course | Streamed:
+    stop, batch, growth = recipe.stop, recipe.batch, recipe.schedules().get("batch")
+    if isinstance(part, Loader):
+        if growth is not None:
+            raise SettingError("schedule.batch: a DataLoader makes its own batches; give the Dataset instead")
+        return Streamed(part, epochs=stop.epochs, steps=stop.steps)
+    return Course(part, batch.size, recipe.run.seed, epochs=stop.epochs, steps=stop.steps, drop_last=batch.last == "drop", growth=growth)
+
+
+def micro(batch: Batch, size: int) -> Sequence[Batch]:
+    """A batch in parts of at most `size` samples."""
+    n = len(batch[0])
+    return [tuple(_cut(x, lo, lo + size) for x in batch) for lo in range(0, n, size)]
+
+
+def _cut(x: Any, lo: int, hi: int) -> Any:
+    if hasattr(x, "weight") and hasattr(x, "a"):
+        return type(x)(_cut(x.a, lo, hi), _cut(x.b, lo, hi), x.weight)
+    return x[lo:hi]

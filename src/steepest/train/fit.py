@@ -1,0 +1,34 @@
+"""Training from beginning to end in one call, for those who have nothing to say in between."""
+
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from steepest.core.task import Task
+from steepest.data.split import fold, gather
+from steepest.train.recipe import Recipe
+from steepest.train.run import Model, train
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What came of a run: the model with its best weights behind its preprocessing, in eval mode, and how good it is."""
+
+    model: Model
+    metrics: dict[str, float]
+    steps: int
+    folder: Path | None
+
+
+def fit(task: Task, recipe: Recipe | None = None, *, folder: str | Path | None = None, **settings: Any) -> Trained:
+    """Train to the end; the metrics are those of the best weights on validation data."""
+    (last,) = deque(train(task, recipe, folder=folder, **settings), maxlen=1)
+    return Trained(Model(last.model, last.session.preprocess), last.session.best, last.number + 1, Path(folder) if folder else None)
+
+
+def folds(task: Task, recipe: Recipe | None = None, *, folder: str | Path | None = None) -> list[Trained]:
+    """Cross-validation: as many runs as the task has folds, each validated on another part. Test data stays apart."""
+    data = gather(task.data, valid=0)
+    parts = [fold(data, task.folds, number) for number in range(task.folds)]
+    return [fit(task, recipe, folder=Path(folder) / f"fold-{n}" if folder else None, data=part) for n, part in enumerate(parts)]

@@ -1,0 +1,442 @@
+"""Training: what a recipe says happens, and whatever happens to a run, it ends as if nothing had."""
+
+import multiprocessing
+import random
+import shutil
+import time
+from math import nan
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, Dataset, TensorDataset
+from training import RICH, begin_or_resume, last, lines, points, recipe, small, task, weights
+
+from steepest.core.errors import SettingError, SteepestError
+from steepest.core.task import Task
+from steepest.data.parts import DataError
+from steepest.train.folder import RunError
+from steepest.train.guard import TrainingError
+from steepest.train.recipe import Recipe
+from steepest.train.run import load, resume, train
+
+# --- exact resume ------------------------------------------------------------------------------------
+
+RECIPES = {
+    "plain": {},
+    "rich": RICH,
+    "schedule free": {"optimizer.rule": "schedule_free_adamw", "model.norm": True},
+    "accumulated": {"batch.micro": 4},
+    "sam": {"driver.name": "sam"},
+    "plateau": {"schedule.lr": {"shape": "plateau", "patience": 1}, "stop.patience": 3},
+    "noise": {"regularize.gradient_noise": 0.1, "regularize.input_noise": 0.1, "run.evaluate_every": "10 steps"},
+}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_run_that_was_left_ends_as_an_unbroken_one(name, tmp_path):
+    chosen = recipe(**RECIPES[name])
+    whole = last(train(task(), chosen, folder=tmp_path / "whole", health=10))
+    dice = random.Random(name)
+    steps = train(task(), chosen, folder=tmp_path / "broken", health=10)
+    for _ in range(5):
+        for _ in steps:
+            if dice.random() < 0.03:
+                break
+        steps.close()
+        steps = resume(tmp_path / "broken", task(), health=10)
+    broken = last(steps) or whole
+    assert lines(tmp_path / "whole") == lines(tmp_path / "broken")
+    a, b = weights(whole.model), weights(broken.model)
+    assert all(torch.equal(a[key], b[key]) for key in a)
+    assert (tmp_path / "whole" / "model.safetensors").read_bytes() == (tmp_path / "broken" / "model.safetensors").read_bytes()
+
+
+def test_killed_at_random_moments(tmp_path):
+    """A real SIGKILL of a real process, ten times: the record, the weights and the metrics are those of an unbroken run."""
+    begin_or_resume(str(tmp_path / "whole"))
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["training"])
+    dice = random.Random(0)
+    kills = 0
+    while kills < 10:
+        child = context.Process(target=begin_or_resume, args=(str(tmp_path / "killed"),))
+        child.start()
+        child.join(dice.uniform(0.05, 1.2))
+        if child.exitcode is not None:
+            shutil.rmtree(tmp_path / "killed")  # it came to its end: once more from the start
+            continue
+        child.kill()
+        child.join()
+        kills += 1
+    begin_or_resume(str(tmp_path / "killed"))
+    assert lines(tmp_path / "whole") == lines(tmp_path / "killed")
+    assert (tmp_path / "whole" / "model.safetensors").read_bytes() == (tmp_path / "killed" / "model.safetensors").read_bytes()
+
+
+def test_a_corrupt_checkpoint_is_passed_over(tmp_path):
+    last(train(task(), recipe(), folder=tmp_path / "whole"))
+    steps = train(task(), recipe(), folder=tmp_path / "run")
+    for _, _ in zip(range(50), steps, strict=False):
+        pass
+    steps.close()
+    newest = max((tmp_path / "run" / "checkpoints").iterdir())
+    state = bytearray((newest / "state.safetensors").read_bytes())
+    state[len(state) // 2] ^= 1
+    (newest / "state.safetensors").write_bytes(state)
+    going = resume(tmp_path / "run", task())
+    with pytest.warns(RuntimeWarning, match="its hash differs"):
+        assert next(going).number < int(newest.name.removeprefix("step-"))
+    last(going)
+    assert lines(tmp_path / "whole") == lines(tmp_path / "run")
+
+
+@pytest.mark.parametrize(("extended", "rate"), [("stretch", None), ("hold", 0.0)])
+def test_a_finished_run_can_be_extended(extended, rate, tmp_path):
+    chosen = recipe(**{"schedule.lr": {"shape": "linear"}, "stop.extended": extended})
+    first = last(train(task(), chosen, folder=tmp_path))
+    assert first.rate == 0.0
+    step = None
+    for step in resume(tmp_path, task(), ["stop.epochs=6"]):
+        if step.number == first.number + 1:
+            assert step.rate == (pytest.approx(0.02 * (1 - step.number / (step.steps - 1))) if rate is None else rate)
+    assert step.number == 6 * 24 - 1 and step.rate == 0.0
+    for step in resume(tmp_path, task(), ["stop.epochs=8"]):  # once more: what was held is held
+        if step.number == 6 * 24:
+            assert step.rate == (pytest.approx(0.02 * (1 - step.number / (step.steps - 1))) if rate is None else rate)
+    with pytest.raises(RunError, match=r"another optimizer\.lr"):
+        last(resume(tmp_path, task(), ["optimizer.lr=1.0"]))
+
+
+def test_a_finished_run_has_nothing_to_go_on_with(tmp_path):
+    last(train(task(), recipe(), folder=tmp_path))
+    before = lines(tmp_path)
+    assert last(resume(tmp_path, task())) is None
+    assert [x for x in lines(tmp_path) if x["kind"] != "end"] == [x for x in before if x["kind"] != "end"]
+
+
+def test_one_process_at_a_time(tmp_path):
+    steps = train(task(), recipe(), folder=tmp_path / "run")
+    next(steps)
+    with pytest.raises(RunError, match="is being written by another process"):
+        next(resume(tmp_path / "run", task()))
+    with pytest.raises(RunError, match="exists already; go on with it: steepest resume"):
+        next(train(task(), recipe(), folder=tmp_path / "run"))
+    steps.close()
+
+
+# --- what goes wrong ---------------------------------------------------------------------------------
+
+
+class Planted(Dataset):
+    """Points, of which one is NaN: in data of one's own nothing can be looked at beforehand."""
+
+    def __init__(self, bad: int) -> None:
+        self.x, self.y = points()
+        self.x[bad, 0] = nan
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __getitem__(self, i):
+        return self.x[i], self.y[i]
+
+
+class Moody(nn.Module):
+    """Gives NaN, once or always, in its output (`forward`) or in its gradient (`backward`), from the n-th call in training."""
+
+    def __init__(self, where: str, at: int, times: int) -> None:
+        super().__init__()
+        self.where, self.at, self.times = where, at, times
+        self.calls = 0
+
+    def forward(self, x):
+        if not self.training:
+            return x
+        self.calls += 1
+        hit = self.at <= self.calls < self.at + self.times
+        if hit and self.where == "forward":
+            return x * nan
+        if hit and self.where == "backward":
+            x = x.clone()
+            x.register_hook(lambda g: g * nan)
+        return x
+
+
+def moody(where: str, at: int = 60, times: int = 10**9):
+    def model() -> nn.Module:
+        return nn.Sequential(nn.Linear(2, 8), nn.ReLU(), Moody(where, at, times), nn.Linear(8, 2))
+
+    return model
+
+
+def test_nan_in_the_data_of_a_dataset_is_gone_around(tmp_path):
+    data = (Planted(100), TensorDataset(*points(60, 1)))
+    step = last(train(task(data=data), recipe(), folder=tmp_path))
+    events = [line for line in lines(tmp_path) if line["kind"] == "event"]
+    assert len(events) == 4  # once an epoch: each time in another batch
+    assert all("the batch itself" in event["message"] and "of the rate" not in event["message"] for event in events)
+    assert step.rate == 0.02  # data are no reason to go slower
+    assert load(tmp_path, task(data=data))(points(60, 1)[0]).isfinite().all()
+
+
+@pytest.mark.parametrize("where", ["forward", "backward"])
+def test_nan_in_a_layer_is_named_and_recovered_from(where, tmp_path):
+    # 60 calls in, for a while: the calls of the replays count too, and in the end the layer is well again.
+    chosen = recipe(**{"run.checkpoint_every": "50 steps"})
+    step = last(train(task(model=moody(where, 60, 15)), chosen, folder=tmp_path))
+    events = [line for line in lines(tmp_path) if line["kind"] == "event"]
+    assert events and all(event["name"] == "rollback" for event in events)
+    assert ("2 (Moody)" if where == "forward" else "the gradient of 0.weight") in events[0]["message"]
+    assert step.rate == 0.02 * 0.5 ** len(events)
+    assert all(x.isfinite().all() for x in weights(step.model).values())
+    assert step.number == step.steps - 1
+
+
+def test_a_layer_that_stays_bad_ends_the_run_with_its_name(tmp_path):
+    with pytest.raises(TrainingError, match=r"after 5 rollbacks to step \d+, whose checkpoint is good"):
+        last(train(task(model=moody("forward")), recipe(), folder=tmp_path))
+    from steepest.train.checkpoint import latest
+
+    assert all(x.isfinite().all() for x in latest(tmp_path / "checkpoints").tensors.values() if x.is_floating_point())
+
+
+def test_on_nan_stop_names_the_layer():
+    # From call 60 on: evaluations and the rehearsal make none, the probe of `auto` makes some, and the replay begins at 56.
+    with pytest.raises(TrainingError, match=r'^step 56: NaN or Inf in the output of 2 \(Moody\).*run.on_nan = "stop"'):
+        last(train(task(model=moody("forward")), recipe(run__on_nan="stop")))
+
+
+def test_on_nan_skip_keeps_the_rate(tmp_path):
+    step = last(train(task(model=moody("backward", 60, 3)), recipe(run__on_nan="skip"), folder=tmp_path))
+    assert step.rate == 0.02
+    assert len([line for line in lines(tmp_path) if line["kind"] == "event"]) == 3
+
+
+def test_a_spike_is_gone_around(tmp_path):
+    def loss(output, target):
+        value = nn.functional.cross_entropy(output, target)
+        return value + 1000 * value.detach() if bool((output.detach()[:, 0] == output.detach()[:, 0]).all()) and spiking() else value
+
+    calls = iter(range(10**9))
+
+    def spiking() -> bool:
+        return torch.is_grad_enabled() and next(calls) == 80
+
+    chosen = recipe(**{"run.checkpoint_every": "50 steps"})
+    from steepest.train import session
+
+    original = session.Objective.base
+    try:
+        session.Objective.base = lambda self, output, target, **settings: loss(output, target)
+        step = last(train(task(), chosen, folder=tmp_path))
+    finally:
+        session.Objective.base = original
+    (event,) = [line for line in lines(tmp_path) if line["kind"] == "event"]
+    assert event["message"].startswith("step 80: the loss rose to ") and step.rate == 0.01
+
+
+def test_a_rolled_back_run_that_is_left_ends_as_an_unbroken_one(tmp_path):
+    data = (Planted(100), TensorDataset(*points(60, 1)))
+    last(train(task(data=data), recipe(), folder=tmp_path / "whole", health=10))
+    steps = train(task(data=data), recipe(), folder=tmp_path / "broken", health=10)
+    for _ in range(8):
+        for _, _ in zip(range(17), steps, strict=False):
+            pass
+        steps.close()
+        steps = resume(tmp_path / "broken", task(data=data), health=10)
+    last(steps)
+    assert lines(tmp_path / "whole") == lines(tmp_path / "broken")
+
+
+# --- what a recipe says ------------------------------------------------------------------------------
+
+
+def test_accumulation_is_the_whole_batch(float64):
+    """Unequal micro-batches: 9 samples as 4, 4 and 1."""
+    x, y = points()
+    results = []
+    for micro in (None, 4, 9, 1):
+        changed = recipe(**({"batch.micro": micro} if micro else {}), optimizer__rule="sgd", optimizer__lr=0.1)
+        results.append(weights(last(train(task(data=(x.double(), y)), changed)).model))
+    for other in results[1:]:
+        assert all(torch.allclose(results[0][key], other[key], rtol=0, atol=1e-12) for key in other)
+
+
+def test_class_weights_in_accumulated_batches(float64):
+    x, y = points()
+    weighted = task(data=(x.double(), y), class_weights=[1.0, 5.0])
+    results = [weights(last(train(weighted, recipe(**extra))).model) for extra in ({}, {"batch.micro": 4})]
+    assert all(torch.allclose(results[0][key], results[1][key], rtol=0, atol=1e-10) for key in results[0])
+    plain = weights(last(train(task(data=(x.double(), y)), recipe())).model)
+    assert not torch.allclose(plain["0.weight"], results[0]["0.weight"])
+
+
+def test_schedules_reach_their_knobs():
+    down = {"shape": "linear"}
+    chosen = recipe(**{
+        "optimizer.weight_decay": 0.4, "optimizer.wrap.clip.norm": 2.0, "regularize.label_smoothing": 0.1,
+        "schedule": {"lr": down | {"end": 0.5}, "weight_decay": down, "beta2": down | {"end": 0.9}, "clip": {"norm": down | {"end": 0.25}},
+                     "regularize": {"label_smoothing": {"smoothing": down}}},
+    })  # fmt: skip
+    seen = []
+    for step in train(task(), chosen):
+        group = step.session.optimizers["model"].param_groups[0]
+        smoothing = step.session.regularizers["label_smoothing"].smoothing
+        seen.append((group["lr"], group["weight_decay"], group["betas"][1], group["norm"], smoothing))
+    assert seen[0] == pytest.approx((0.02, 0.4, 0.999, 2.0, 0.1))
+    assert seen[-1] == pytest.approx((0.01, 0.0, 0.999 * 0.9, 0.5, 0.0))
+
+
+def test_a_growing_batch():
+    sizes = [step.samples for step in train(task(), recipe(**{"schedule.batch": {"shape": "step", "at": ["50%"], "factor": 2.0}}))]
+    assert sizes[0] == 9 and sizes[-2] == 18 and sum(sizes) == 4 * 216
+    ratio = recipe(**{"schedule.batch": {"shape": "step", "at": ["50%"], "factor": 2.0}, "batch.keep_ratio": True})
+    rates = {step.samples: step.rate for step in train(task(), ratio)}
+    assert rates[18] == 2 * rates[9]
+
+
+def test_full_batch_and_batch_of_one():
+    assert [s.samples for s in train(task(), recipe(batch__size="full"))] == [216] * 4
+    assert {s.samples for s in train(task(), recipe(batch__size=1, stop__epochs=1))} == {1}
+    assert sum(s.samples for s in train(task(), recipe(batch__size=100, batch__last="drop"))) == 800
+
+
+def test_views_are_evaluated_and_saved(tmp_path):
+    chosen = recipe(**{"optimizer.wrap.average.beta": 0.99, "model.norm": True})
+    step = last(train(task(), chosen, folder=tmp_path))
+    model = load(tmp_path, task())
+    assert all(torch.equal(x, model.network.state_dict()[key]) for key, x in weights(step.model).items())
+    from steepest.train.use import measure
+
+    best = max(line["metrics"]["accuracy"] for line in lines(tmp_path) if line["kind"] == "evaluation")
+    assert measure(tmp_path, "valid", task())[0]["accuracy"] == pytest.approx(best)
+
+
+def test_the_best_weights_come_back(tmp_path):
+    """A rate that rises until it destroys what was learned."""
+    chosen = recipe(**{"optimizer.rule": "sgd", "optimizer.lr": 0.3, "schedule.lr": {"shape": "exponential", "end": 0.001}})
+    wild = recipe(**{"optimizer.lr": 2.0, "stop.patience": 2, "stop.epochs": 50})
+    for one in (chosen, wild):
+        folder = tmp_path / one.hash
+        last(train(task(), one, folder=folder))
+        best = max(line["metrics"]["accuracy"] for line in lines(folder) if line["kind"] == "evaluation")
+        from steepest.train.use import measure
+
+        assert measure(folder, "valid", task())[0]["accuracy"] == pytest.approx(best)
+    assert next(line for line in lines(folder) if line["kind"] == "end")["reason"] == "stopped early"
+
+
+class Pair(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.generator, self.critic = nn.Linear(1, 2), nn.Linear(2, 1)
+
+
+def test_several_players(tmp_path):
+    def critic_loss(model, batch):
+        fake = model.generator(batch[0][:, :1]).detach()
+        return nn.functional.softplus(-model.critic(batch[0])).mean() + nn.functional.softplus(model.critic(fake)).mean()
+
+    def generator_loss(model, batch):
+        return nn.functional.softplus(-model.critic(model.generator(batch[0][:, :1]))).mean()
+
+    game = task(model=Pair, losses={"critic": ("critic.*", critic_loss), "generator": ("generator.*", generator_loss)}, metrics=())
+    step = last(train(game, recipe(init__plan="torch_default"), folder=tmp_path))
+    assert [o.names for o in step.session.optimizers.values()] == [["critic.weight", "critic.bias"], ["generator.weight", "generator.bias"]]
+    assert step.number == step.steps - 1
+
+
+def test_a_loss_of_the_whole_batch():
+    def reconstruction(model, batch):
+        return ((model(batch[0]) - batch[0]) ** 2).mean()
+
+    step = last(train(Task(model=lambda: nn.Linear(2, 2), data=points()[0], batch_loss=reconstruction), recipe()))
+    assert step.loss < 1.0 and step.evaluation["loss"] < 1.0
+
+
+def test_a_dataloader_of_ones_own(tmp_path):
+    loader = DataLoader(TensorDataset(*points()), batch_size=16, shuffle=True)
+    stream = task(data=(loader, points(60, 1)))
+    whole = last(train(stream, recipe(), folder=tmp_path / "whole"))
+    assert whole.steps == 60
+    steps = train(stream, recipe(), folder=tmp_path / "broken")
+    for _, _ in zip(range(40), steps, strict=False):
+        pass
+    steps.close()
+    going = resume(tmp_path / "broken", stream)
+    assert next(going).number == 30  # the epoch's start: nobody knows where a loader stands within
+    last(going)
+    assert lines(tmp_path / "whole") == lines(tmp_path / "broken")
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_low_precision(precision):
+    step = last(train(task(), recipe(run__precision=precision, stop__epochs=8)))
+    assert step.evaluation["accuracy"] > 0.8
+    assert next(step.model.parameters()).dtype == torch.float32
+
+
+def test_global_settings_are_left_as_found():
+    threads = torch.get_num_threads()
+    steps = train(task(), recipe(run__threads=2, run__deterministic=True))
+    next(steps)
+    steps.close()
+    assert torch.get_num_threads() == threads and not torch.are_deterministic_algorithms_enabled()
+
+
+# --- bad input ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (dict(data=(torch.zeros(0, 2), torch.zeros(0).long())), "the data is empty"),
+        (dict(data=(points()[0] * nan, points()[1])), r"the inputs of the data hold NaN or Inf in 240 samples, first in sample 0"),
+        (dict(data=(points()[0], points()[1] + 5)), r"the training labels go from 5 to 6, and the model has 2 outputs"),
+        (dict(data=(points()[0], points()[0])), r"outputs of shape \(2, 2\) do not fit|the training labels|targets"),
+        (dict(data=(points()[0], points()[1][:7])), "columns of 240 and 7 rows"),
+        (dict(data=3), "data is int; give arrays"),
+        (dict(model=lambda: 3), "returned int, not a module"),
+        (dict(metrics=["acuracy"]), "did you mean accuracy"),
+        (dict(loss="crossentropy"), "did you mean cross_entropy"),
+        (dict(model=small()), "is a finished module; give a function"),
+        (dict(losses={"a": ("nobody.*", lambda m, b: 0)}), "matches no parameter"),
+        (dict(class_weights=[1.0], loss="mse", data=(points()[0], points()[0])), "class_weights are for cross_entropy"),
+    ],
+)
+def test_one_clear_error(changes, message, tmp_path):
+    if "data" in changes and message.startswith("outputs"):
+        changes["data"] = (points()[0], (points()[0] > 0).long())
+    with pytest.raises(SteepestError, match=message):
+        last(train(task(**changes), recipe(), folder=tmp_path / "run"))
+
+
+def test_errors_of_recipes_come_before_training():
+    with pytest.raises(SettingError, match=r"model\.widht: unknown argument"):
+        next(train(task(), recipe(model__widht=3)))
+    with pytest.raises(SettingError, match=r"schedule\.beta1: this recipe has no such knob"):
+        next(train(task(), recipe(**{"schedule.beta1": {"shape": "linear"}, "optimizer.rule": "sgd"})))
+    if not torch.cuda.is_available():
+        with pytest.raises(SettingError, match="no CUDA device"):
+            next(train(task(), recipe(run__device="cuda")))
+    with pytest.raises((DataError, SettingError), match="more than the 216"):
+        next(train(task(), recipe(batch__size=500, batch__last="drop")))
+
+
+def test_a_run_that_is_not_one(tmp_path):
+    with pytest.raises(ValueError, match="there is no run at"):
+        next(resume(tmp_path / "nothing", task()))
+    last(train(task(), recipe(), folder=tmp_path / "a"))
+    with pytest.raises(SteepestError, match=r"lacks|has no|shape"):
+        load(tmp_path / "a", task(model=lambda: nn.Linear(2, 2)))
+
+
+def test_time_is_apart(tmp_path):
+    """Two runs of one recipe and seed differ under `time` alone."""
+    for name in "ab":
+        last(train(task(), recipe(), folder=tmp_path / name))
+        time.sleep(0.01)
+    assert lines(tmp_path / "a") == lines(tmp_path / "b")
+    assert (tmp_path / "a" / "record.jsonl").read_text() != (tmp_path / "b" / "record.jsonl").read_text()
+    assert Recipe.load(tmp_path / "a" / "recipe.toml") == recipe()
