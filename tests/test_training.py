@@ -385,6 +385,118 @@ def test_global_settings_are_left_as_found():
     assert torch.get_num_threads() == threads and not torch.are_deterministic_algorithms_enabled()
 
 
+def test_nan_in_the_loss_is_gone_around(tmp_path):
+    """A loss of one's own that fails on one batch: by its place in the data, so that it fails again in the replay."""
+    x, y = points()
+    odd = x[100]
+
+    def loss(output, target):
+        value = nn.functional.cross_entropy(output, target)
+        return value * nan if bool((output.detach() == marked[0]).all(1).any()) else value
+
+    marked = [torch.full((2,), 1e9)]
+
+    class Marking(nn.Module):
+        """Gives a sign where the odd point is in the batch, of which the loss makes a NaN."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = small()
+
+        def forward(self, x):
+            out = self.net(x)
+            return torch.where((x == odd).all(1, keepdim=True), out * 0 + 1e9, out) if self.training else out
+
+    data = ((x, y), points(60, 1))
+    step = last(train(task(model=Marking, data=data, loss=loss), recipe(), folder=tmp_path))
+    events = [line for line in lines(tmp_path) if line["kind"] == "event"]
+    assert len(events) == 4 and all("NaN or Inf in the loss" in event["message"] for event in events)
+    assert step.number == step.steps - 1 and all(x.isfinite().all() for x in weights(step.model).values())
+
+
+def test_from_pretrained_weights_with_a_rate_by_depth(tmp_path):
+    first = last(train(task(), recipe(), folder=tmp_path / "first"))
+    told = recipe(**{"init.pretrained": str(tmp_path / "first"), "optimizer.layerwise_decay": 0.5, "stop.steps": 1, "optimizer.lr": 1e-9})
+    step = last(train(task(), told))
+    assert all(torch.allclose(x, weights(first.model)[key], atol=1e-6) for key, x in weights(step.model).items())
+    rates = {n: g["lr"] for g in step.session.optimizers["model"].param_groups for n in g["param_names"]}
+    assert rates["0.weight"] == rates["2.weight"] / 4 or rates["0.weight"] == rates["2.weight"] / 2
+
+    def three(width: int = 8) -> nn.Module:
+        return nn.Sequential(nn.Linear(2, width), nn.ReLU(), nn.Linear(width, 3))
+
+    other = last(train(task(model=three), told))  # another head: its own start
+    assert torch.allclose(weights(other.model)["0.weight"], weights(first.model)["0.weight"], atol=1e-6)
+    with pytest.raises(SteepestError, match=r"has shape|lacks|has no"):
+        next(train(task(model=lambda: nn.Sequential(nn.Linear(2, 5), nn.ReLU(), nn.Linear(5, 2))), told))
+    with pytest.raises(SteepestError, match=r"init\.pretrained = 'nowhere' cannot be read"):
+        next(train(task(), told.replace({"init.pretrained": "nowhere"})))
+
+
+@pytest.mark.parametrize(
+    "changes", [{"optimizer.rule": "lbfgs", "batch.size": "full", "optimizer.lr": 1.0}, {"driver.name": "backtracking"}]
+)
+def test_line_searches(changes, tmp_path):
+    chosen = recipe(**changes, stop__epochs=12)
+    step = last(train(task(), chosen, folder=tmp_path / "whole", health=0))
+    assert step.loss < 0.6
+    steps = train(task(), chosen, folder=tmp_path / "broken", health=0)
+    for _, _ in zip(range(5), steps, strict=False):
+        pass
+    steps.close()
+    last(resume(tmp_path / "broken", task(), health=0))
+    assert lines(tmp_path / "whole") == lines(tmp_path / "broken")
+
+
+def test_folds():
+    from steepest.train.fit import folds
+
+    found = folds(task(folds=3), recipe(stop__epochs=2))
+    assert len(found) == 3 and all(0.3 < one.metrics["accuracy"] <= 1 for one in found)
+    assert len({one.metrics["loss"] for one in found}) == 3
+
+
+def test_a_run_says_where_else_it_is_told(tmp_path, monkeypatch):
+    from contextlib import contextmanager
+
+    from steepest.train import sinks
+
+    told = []
+
+    @contextmanager
+    def listener(folder):
+        assert folder == tmp_path / "run"
+        yield told.append
+
+    monkeypatch.setitem(sinks.SINKS, "listener", listener)
+    last(train(task(), recipe(), folder=tmp_path / "run", sinks=["listener"]))
+    for line in told:
+        line.pop("time", None)
+    assert told == lines(tmp_path / "run")
+    with pytest.raises(SettingError, match="unknown sink 'tensorbord'; did you mean tensorboard"):
+        next(train(task(), recipe(), folder=tmp_path / "other", sinks=["tensorbord"]))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_compiled():
+    plain, compiled = (last(train(task(), recipe(run__compile=c, stop__epochs=1))) for c in (False, True))
+    assert compiled.loss == pytest.approx(plain.loss, rel=1e-4)
+
+
+def test_a_run_of_a_builtin_task_finds_its_task(tmp_path):
+    from steepest.train import taskfile
+
+    found, facts = taskfile.find("digits-mlp")
+    last(train(found, Recipe({"stop": {"epochs": 1}}), folder=tmp_path / "run", facts=facts))
+    assert load(tmp_path / "run")(torch.zeros(3, 1, 8, 8)).shape == (3, 10)
+    again = last(resume(tmp_path / "run", changes=["stop.epochs=2"]))
+    assert again.number == again.steps - 1 == 2 * again.session.steps // 2 - 1
+    last(train(task(), recipe(stop__epochs=1), folder=tmp_path / "own"))
+    with pytest.raises(SteepestError, match="only its caller knows its task"):
+        load(tmp_path / "own")
+
+
 # --- bad input ---------------------------------------------------------------------------------------
 
 

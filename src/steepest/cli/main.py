@@ -3,7 +3,8 @@
 import io
 import os
 import sys
-from typing import Annotated
+import warnings
+from typing import Annotated, Any
 
 import typer
 from typer.exceptions import TyperException
@@ -72,7 +73,9 @@ def main(argv: list[str] | None = None) -> None:
         sys.stdout.reconfigure(errors="replace")
     code = 0
     try:
-        code = app()(args=argv, prog_name="steepest", standalone_mode=False)
+        with warnings.catch_warnings():
+            warnings.showwarning = warn
+            code = app()(args=argv, prog_name="steepest", standalone_mode=False)
         sys.stdout.flush()
     except (SteepestError, TyperException, RecordError) as mistake:
         fail(mistake)
@@ -82,6 +85,11 @@ def main(argv: list[str] | None = None) -> None:
         sys.exit(1)
     if code:
         sys.exit(code)
+
+
+def warn(message: Warning | str, *_: Any, **__: Any) -> None:
+    """One line, as of a mistake; where in our code it was raised concerns nobody here."""
+    print(f"warning: {' '.join(str(message).split())}", file=sys.stderr)
 
 
 def fail(mistake: SteepestError | TyperException | RecordError) -> None:
