@@ -4,7 +4,7 @@ A network that knows nothing should say so: cross-entropy ln(10) = 2.303 on ten 
 first steps are spent on taking back. Torch's own start, `auto`, and `auto` with a head ten times smaller, on digits; then the two heads
 trained, each with the best of three rates.
 
-python experiments/loss_at_init.py [--seeds 20] [--runs 5] [--steps 150]
+python experiments/loss_at_init.py [--seeds 20] [--runs 10] [--steps 150]
 """
 
 from collections import Counter
@@ -163,7 +163,7 @@ def heads(runs: int, steps: int, data: Data) -> None:
     )
 
 
-def main(seeds: int = 20, runs: int = 5, steps: int = 150, png: Path = HERE / "loss_at_init.png") -> None:
+def main(seeds: int = 20, runs: int = 10, steps: int = 150, png: Path = HERE / "loss_at_init.png") -> None:
     torch.set_num_threads(1)
     data = digits()
     x, y, _, _ = data

@@ -827,6 +827,8 @@ def test_few_layers_of_a_function_that_saturates():
     assert chosen[nn.Tanh] == ["orthogonal(gain=1.591)", "orthogonal(gain=1.378)", "lecun_normal"]
     assert chosen[nn.Sigmoid] == ["orthogonal(gain=3.183)", "orthogonal(gain=5.513, centered=True)", "orthogonal(gain=2, centered=True)"]
     assert report.rows[4].reason == "the head; without the one half that sigmoid gives"
+    normed = sp.init.apply(nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.Tanh(), nn.Linear(8, 4))).rows[0]
+    assert normed.reason == "a norm follows and sets the scale"
     output = sp.init.apply(nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 1), nn.Sigmoid())).rows[2]
     assert (output.initializer, output.reason) == ("lecun_normal", "the head"), "a sigmoid that says how likely bends no signal"
 

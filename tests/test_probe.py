@@ -136,6 +136,8 @@ class Through(nn.Module):
         (lambda z: F.leaky_relu(z), 0, "leaky_relu"),
         (F.silu, 0, "silu"),  # falls at -2, which is not dead
         (lambda z: torch.tanh(torch.relu_(z)), 0.5, "relu"),  # the first counts, in place or not
+        (lambda z: torch.relu(z) + torch.tanh(z), 0.5, "relu"),  # the structure cannot tell, the pass can
+        (lambda z: z.clamp_min(0), nan, "relu"),  # the other way round
         (torch.sin, nan, ""),
     ],
 )
@@ -474,6 +476,7 @@ def test_samples_in_many_forms() -> None:
     model, x, y = Two(), normal(5, 4), normal(5, 4, seed=1)
     by_place, by_name = init.probe(model, (x, y)), init.probe(model, dict(x=x, y=y))
     assert by_place == by_name and len(by_place.rows) == 2
+    assert by_place.input_std == std(x) != std(y)  # of several, the first
     alone = nn.Sequential(nn.Linear(4, 4))
     batches = DataLoader(TensorDataset(x, y), batch_size=5)
     assert init.probe(alone, batches) == init.probe(alone, x)
