@@ -18,7 +18,8 @@ from steepest.data.parts import DataError
 from steepest.train.folder import RunError
 from steepest.train.guard import TrainingError
 from steepest.train.recipe import Recipe
-from steepest.train.run import load, resume, train
+from steepest.train.run import resume, train
+from steepest.train.trained import load
 
 # --- exact resume ------------------------------------------------------------------------------------
 
@@ -247,6 +248,26 @@ def test_a_rolled_back_run_that_is_left_ends_as_an_unbroken_one(tmp_path):
         steps = resume(tmp_path / "broken", task(data=data), health=10)
     last(steps)
     assert lines(tmp_path / "whole") == lines(tmp_path / "broken")
+
+
+def test_parts_of_different_kinds_are_preprocessed_alike():
+    """A Dataset to train on and arrays to validate on: what is done once for arrays is done to each batch of the other."""
+    x, y = points()
+    x = 5 + 3 * x
+    alike = last(train(task(data=((x, y), (x, y)), preprocess=["standardize"]), recipe()))
+    mixed = last(train(task(data=(Pairs(x, y), (x, y)), preprocess=["standardize"]), recipe()))
+    assert mixed.evaluation == pytest.approx(alike.evaluation, rel=1e-5) and mixed.loss == pytest.approx(alike.loss, rel=1e-4)
+
+
+class Pairs(Dataset):
+    def __init__(self, x, y):
+        self.x, self.y = x, y
+
+    def __len__(self):
+        return len(self.x)
+
+    def __getitem__(self, i):
+        return self.x[i], self.y[i]
 
 
 # --- what a recipe says ------------------------------------------------------------------------------

@@ -11,7 +11,8 @@ from typing import Any
 from steepest.train.fit import fit
 from steepest.train.loop import Step
 from steepest.train.recipe import Recipe
-from steepest.train.run import Model, load, resume, train
+from steepest.train.run import resume, train
+from steepest.train.trained import Model, load
 
 __all__ = ["Model", "Recipe", "Step", "fit", "load", "resume", "train"]
 

@@ -35,7 +35,9 @@ class Course:
         self.batches: Batches = batch_sizes(whole, n, epochs, growth, drop_last=drop_last)
         self.base = whole
         self.steps = min(len(self.batches), steps or len(self.batches))
-        self._epoch, self._order, self._starts = -1, torch.empty(0, dtype=torch.int64), [0]
+        # The epoch at hand: its number, its first step and the one after its last, its permutation, and how that is cut.
+        self._epoch, self._first, self._end = -1, 0, 0
+        self._order, self._starts = torch.empty(0, dtype=torch.int64), [0]
 
     @property
     def length(self) -> Length:
@@ -46,36 +48,38 @@ class Course:
         return Length(self.steps, (full.epochs or 0) * share, (full.samples or 0) * share)
 
     def epoch(self, k: int) -> int:
-        return self.batches.epoch(k)
+        return self._epoch if self._first <= k < self._end else self.batches.epoch(k)
 
     def ends_epoch(self, k: int) -> bool:
         """Whether step k is the last of its epoch, or of the run."""
-        self._turn_to(self.epoch(k))
-        return k == self.steps - 1 or k - self._first == len(self._starts) - 2
+        return self._place(k) == self._end - self._first - 1 or k == self.steps - 1
 
     def index(self, k: int) -> Tensor:
         """Which samples step k sees."""
-        if not self._first <= k < self._first + len(self._starts) - 1:
-            self._turn_to(self.epoch(k))
-        place = k - self._first
+        place = self._place(k)
         return self._order[self._starts[place] : self._starts[place + 1]]
 
     def batch(self, k: int) -> Batch:
         return self.part.take(self.index(k))  # type: ignore[union-attr]
 
     def size(self, k: int) -> int:
-        return self.batches[k]
+        place = self._place(k)
+        return self._starts[place + 1] - self._starts[place]
 
-    _first = 0
+    def _place(self, k: int) -> int:
+        """Which step of its epoch step k is, counted from 0; that epoch is the one at hand from now on."""
+        if not self._first <= k < self._end:
+            self._turn_to(self.batches.epoch(k))
+        return k - self._first
 
     def _turn_to(self, epoch: int) -> None:
-        if epoch != self._epoch:
-            self._epoch, self._first = epoch, self.batches.begins(epoch)
-            self._order = order(len(self.part), self.seed, epoch)
-            device = getattr(self.part, "columns", (None,))[0]
-            if isinstance(device, Tensor):
-                self._order = self._order.to(device.device)
-            self._starts = list(accumulate(self.batches.of_epoch(epoch), initial=0))
+        self._order = order(len(self.part), self.seed, epoch)
+        first = getattr(self.part, "columns", (None,))[0]
+        if isinstance(first, Tensor):
+            self._order = self._order.to(first.device)
+        self._starts = list(accumulate(self.batches.of_epoch(epoch), initial=0))
+        self._epoch, self._first = epoch, self.batches.begins(epoch)
+        self._end = self._first + len(self._starts) - 1
 
 
 class Streamed:

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from steepest.core.errors import SettingError
 from steepest.core.task import Task
 from steepest.data.split import fold, gather
 from steepest.train.recipe import Recipe
-from steepest.train.run import Model, train
+from steepest.train.run import train
+from steepest.train.trained import Model
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ def fit(task: Task, recipe: Recipe | None = None, *, folder: str | Path | None =
 
 def folds(task: Task, recipe: Recipe | None = None, *, folder: str | Path | None = None) -> list[Trained]:
     """Cross-validation: as many runs as the task has folds, each validated on another part. Test data stays apart."""
+    if not task.folds:
+        raise SettingError("Task.folds = 0: say in how many parts the data is cut, 5 or 10")
     data = gather(task.data, valid=0)
     parts = [fold(data, task.folds, number) for number in range(task.folds)]
     return [fit(task, recipe, folder=Path(folder) / f"fold-{n}" if folder else None, data=part) for n, part in enumerate(parts)]

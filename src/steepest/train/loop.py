@@ -94,13 +94,14 @@ class Loop:
                 if event := self.undo(bad):
                     yield Step(k, s.steps, course.epoch(min(k, s.steps - 1)), nan, rate(), 0, None, event, s)
                 continue
-            self.seconds = perf_counter() - began
+            self.seconds, lr = perf_counter() - began, rate()
             if k >= self.recorded:
-                self.record.write("step", k, loss=loss, lr=rate(), time={"seconds": self.seconds})
+                self.record.write("step", k, loss=loss, lr=lr, time={"seconds": self.seconds})
             self.k = k + 1
             if self.evaluates(k):
                 evaluation = self.evaluate()
-            yield Step(k, s.steps, course.epoch(k), loss, rate(), course.size(k), evaluation, None, s)
+            yield Step(k, s.steps, course.epoch(k), loss, lr, course.size(k), evaluation, None, s)
+
             if evaluation and self.stops:
                 self.reason = "stopped early"
                 self.take()
