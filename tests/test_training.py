@@ -534,7 +534,8 @@ def test_a_run_of_a_builtin_task_finds_its_task(tmp_path):
         (dict(metrics=["acuracy"]), "did you mean accuracy"),
         (dict(loss="crossentropy"), "did you mean cross_entropy"),
         (dict(model=small()), "is a finished module; give a function"),
-        (dict(losses={"a": ("nobody.*", lambda m, b: 0)}), "matches no parameter"),
+        (dict(losses={"a": ("nobody.*", lambda m, b: 0)}, metrics=()), "matches no parameter"),
+        (dict(losses={"a": ("0.*", lambda m, b: 0)}), "which players do not give"),
         (dict(class_weights=[1.0], loss="mse", data=(points()[0], points()[0])), "class_weights are for cross_entropy"),
     ],
 )

@@ -1,18 +1,22 @@
 """`steepest train` and `steepest resume`: one line that moves, and a folder that stays."""
 
+import re
+import warnings
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
-from time import monotonic
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn
-from rich.text import Text
 
 from steepest.cli.console import console
+from steepest.cli.progress import Line, clock, say
 
 TASK = Annotated[str, typer.Argument(metavar="TASK", help="A file with a task in it (my_task.py, my_task.py:name), or a built-in one.")]
+SINK = Annotated[
+    list[str] | None, typer.Option("--sink", metavar="NAME", help="Tell the record to tensorboard, wandb or mlflow too. May be repeated.")
+]
 SET = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one thing: optimizer.lr=3e-3. May be repeated.")]
 
 
@@ -25,6 +29,10 @@ def train(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FOLDER", help="Where the run goes; runs/TASK-1 and so on if left out.")
     ] = None,
+    on_nan: Annotated[
+        str | None, typer.Option("--on-nan", metavar="WHAT", help="rollback, skip or stop: short for --set run.on_nan.")
+    ] = None,
+    sinks: SINK = None,
 ) -> None:
     """Train a model by a recipe. Ctrl-C and worse lose nothing: steepest resume goes on.
 
@@ -33,12 +41,14 @@ def train(
     steepest train my_task.py --recipe recipe.toml
     steepest train my_task.py --set optimizer.rule=lion --set optimizer.lr=1e-4
     """
-    from steepest.train import run, taskfile
+    with stoppable():
+        from steepest.train import run, taskfile
 
-    found, facts = taskfile.find(task)
-    chosen = chosen_recipe(task, recipe).set_text(changes or [])
-    folder = out or free(Path("runs"), facts["name"])
-    follow(run.train(found, chosen, folder=folder, facts=facts), folder)
+        found, facts = taskfile.find(task)
+        said = [*(changes or []), *([f"run.on_nan={on_nan}"] if on_nan else [])]
+        chosen = chosen_recipe(task, recipe).set_text(said)
+        folder = out or free(Path("runs"), facts["name"])
+        follow(run.train(found, chosen, folder=folder, facts=facts, sinks=sinks or ()), folder)
 
 
 def resume(
@@ -46,6 +56,7 @@ def resume(
     changes: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="What may change: stop.epochs=40 makes it longer.")
     ] = None,
+    sinks: SINK = None,
 ) -> None:
     """Go on with a run, exactly where it was: killed, crashed, or finished and to be extended.
 
@@ -53,14 +64,14 @@ def resume(
     steepest resume runs/digits-mlp-1
     steepest resume runs/digits-mlp-1 --set stop.epochs=40
     """
-    from steepest import records
-    from steepest.train import run, taskfile
+    with stoppable():
+        from steepest import records
+        from steepest.train import run, taskfile
 
-    task, warning = taskfile.again(records.run(folder).task)
-    out = console()
-    if warning:
-        out.print(Text(f"warning: {warning}", style="yellow"))
-    follow(run.resume(folder, task, changes), folder)
+        task, warning = taskfile.again(records.run(folder).task)
+        if warning:
+            say(console(), f"warning: {warning}", "yellow")
+        follow(run.resume(folder, task, changes, sinks=sinks or ()), folder)
 
 
 def chosen_recipe(task: str, said: str | None) -> Any:
@@ -81,7 +92,8 @@ def chosen_recipe(task: str, said: str | None) -> Any:
 
 
 def free(parent: Path, name: str) -> Path:
-    """The first free numbered folder."""
+    """The first free numbered folder. A name is no path, whatever is in it."""
+    name = re.sub(r"[^\w.-]+", "-", name).strip(".-") or "run"
     number = 1
     while (parent / f"{name}-{number}").exists():
         number += 1
@@ -91,93 +103,53 @@ def free(parent: Path, name: str) -> Path:
 # --- what one sees ---------------------------------------------------------------------------------
 
 
-def follow(steps: Iterator[Any], folder: Path) -> None:
-    """Train to the end, showing how far it is: a moving line on a terminal, a line per evaluation elsewhere."""
-    out = console()
-    last, best = None, {}
-    line = Line(out)
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Ctrl-C before there is anything to lose."""
     try:
-        with line:
+        yield
+    except KeyboardInterrupt:
+        say(console(), "stopped before the first step")
+        raise typer.Exit(130) from None
+
+
+def follow(steps: Any, folder: Path) -> None:
+    """Train to the end, showing how far it is. Whatever ends it, `steps` are closed, and so the last moment is saved."""
+    out = console()
+    last = None
+    try:
+        with warned(out), closing(steps), Line(out) as line:
             for step in steps:
+                if last is None:
+                    say(out, f"{folder}: {step.steps} steps on {step.session.where}")
                 line.show(step)
                 last = step
-                if step.evaluation:
-                    best = step.evaluation
     except KeyboardInterrupt:
-        out.print(f"stopped; steepest resume {folder} goes on from the last checkpoint")
+        if last is None:
+            raise
+        say(out, f"stopped; steepest resume {folder} goes on from the last checkpoint")
         raise typer.Exit(130) from None
-    finish(out, folder, last, best)
+    finish(out, folder, last)
 
 
-def finish(out: Console, folder: Path, last: Any, evaluation: dict[str, float]) -> None:
+@contextmanager
+def warned(out: Console) -> Iterator[None]:
+    """Within, warnings are lines like others, without the place in the code."""
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_, **__: say(out, f"warning: {message}", "yellow")
+        yield
+
+
+def finish(out: Console, folder: Path, last: Any) -> None:
     from steepest import records
 
     summary = records.run(folder).summary
     if last is None:
-        out.print(f"{folder} is finished already: {summary.steps} steps; steepest resume {folder} --set stop.epochs=... extends it")
+        say(out, f"{folder} is finished already: {summary.steps} steps; steepest resume {folder} --set stop.epochs=... extends it")
         return
-    what = f"best {summary.metric} {summary.best:.4g} at step {summary.best_step}" if summary.best is not None else f"loss {last.loss:.4g}"
+    best = (
+        f"best {summary.metric} {summary.best:.4g} at step {summary.best_step}" if summary.best is not None else f"loss {summary.loss:.4g}"
+    )
     why = "" if summary.state == "finished" else f" ({summary.state})"
-    out.print(f"{what}, after {summary.steps} steps in {clock(summary.seconds)}{why}")
-    out.print(f"{folder}/model.safetensors holds these weights; steepest show {folder}", soft_wrap=True)
-
-
-class Line:
-    """Progress as it is told: at most ten times a second on a terminal."""
-
-    def __init__(self, out: Console) -> None:
-        self.out, self.moves = out, out.is_terminal
-        self.bar = Progress(
-            TextColumn("{task.fields[epoch]}"), BarColumn(bar_width=20), TextColumn("{task.completed}/{task.total}"),
-            TextColumn("{task.fields[numbers]}"), Left(), console=out, transient=True, auto_refresh=False,
-        )  # fmt: skip
-        self.task: Any = None
-        self.began = self.shown = monotonic()
-        self.first, self.samples, self.measured = 0, 0, ""
-
-    def __enter__(self) -> "Line":
-        if self.moves:
-            self.bar.start()
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        if self.moves:
-            self.bar.stop()
-
-    def show(self, step: Any) -> None:
-        if self.task is None:
-            self.first = step.number
-            self.task = self.bar.add_task("", total=step.steps, completed=step.number, epoch="", numbers="")
-        self.samples += step.samples
-        if step.evaluation:
-            self.measured = "  ".join(
-                f"{name} {value:.4g}" for name, value in step.evaluation.items() if name != "loss" or len(step.evaluation) == 1
-            )
-        now = monotonic()
-        if step.event:
-            self.out.print(Text(step.event["message"], style="yellow"))
-        if not self.moves:
-            if step.evaluation:
-                self.out.print(f"epoch {step.epoch + 1}  step {step.number + 1}/{step.steps}  {self._numbers(step, now)}", soft_wrap=True)
-        elif now - self.shown > 0.1 or step.evaluation:
-            self.bar.update(self.task, completed=step.number + 1, epoch=f"epoch {step.epoch + 1}", numbers=self._numbers(step, now))
-            self.bar.refresh()
-            self.shown = now
-
-    def _numbers(self, step: Any, now: float) -> str:
-        speed = self.samples / max(now - self.began, 1e-9)
-        return f"loss {step.loss:.4f}  {self.measured}  lr {step.rate:.3g}  {speed:,.0f} samples/s"
-
-
-class Left(ProgressColumn):
-    """How long it will still take, by the pace so far."""
-
-    def render(self, task: Any) -> Text:
-        left = task.time_remaining
-        return Text("" if left is None else f"{clock(left)} left")
-
-
-def clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+    say(out, f"{best}, after {summary.steps} steps in {clock(summary.seconds)}{why}")
+    say(out, f"{folder}/model.safetensors holds these weights; steepest show {folder}")

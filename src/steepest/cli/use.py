@@ -1,5 +1,8 @@
 """`steepest evaluate`, `steepest predict` and `steepest new`."""
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,8 +28,7 @@ def evaluate(
     from steepest.train.use import measure
 
     found, warning = measure(folder, part)
-    if warning:
-        console().print(Text(f"warning: {warning}", style="yellow"))
+    _warn(warning)
     if as_json:
         show_json(found)
     else:
@@ -49,17 +51,19 @@ def predict(
     """
     from steepest.train.use import answers
 
-    rows, outputs = answers(folder, inputs)
-    if out is not None and out.suffix == ".npy":
-        import numpy as np
-
-        np.save(out, outputs.numpy())
-        return
+    rows, outputs, warning = answers(folder, inputs)
+    _warn(warning)
     text = "".join("\t".join(_cell(x) for x in row) + "\n" for row in rows)
     if out is None:
         print(text, end="")
+    elif out.suffix == ".npy":
+        import numpy as np
+
+        with _writing(out):
+            np.save(out, outputs.numpy())
     else:
-        out.write_text(text, encoding="utf-8")
+        with _writing(out):
+            out.write_text(text, encoding="utf-8")
 
 
 def new(
@@ -72,6 +76,8 @@ def new(
     steepest new my_task.py
     steepest new digits-mlp --out first.toml
     """
+    import shlex
+
     from steepest.core.errors import SettingError
     from steepest.train import taskfile
     from steepest.train.template import template
@@ -79,11 +85,26 @@ def new(
     found, _ = taskfile.find(task)
     if out.exists():
         raise SettingError(f"{out} exists already; choose another name with --out")
-    try:
+    with _writing(out):
         out.write_text(template(found), encoding="utf-8")
+    then = shlex.join(["steepest", "train", task, "--recipe", str(out)])
+    console().print(Text(f"{out} written; change what you like, then: {then}"), soft_wrap=True)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
-        raise SettingError(f"{out} cannot be written: {error.strerror or error}") from None
-    console().print(f"{out} written; change what you like, then: steepest train {task} --recipe {out}", soft_wrap=True)
+        from steepest.core.errors import SettingError
+
+        raise SettingError(f"{path} cannot be written: {error.strerror or error}") from None
+
+
+def _warn(warning: str | None) -> None:
+    """On stderr: what stands on stdout may be read by a program."""
+    if warning:
+        print(f"steepest: warning: {warning}", file=sys.stderr)
 
 
 def _cell(x: Any) -> str:

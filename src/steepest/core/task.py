@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from inspect import Parameter, signature
+from math import inf
 from typing import Any, Self
 
 from torch import Tensor, nn
@@ -38,22 +39,45 @@ class Task:
     name: str = ""
 
     def __post_init__(self) -> None:
-        if isinstance(self.loss, str) and self.loss not in LOSSES:
-            raise SettingError(f"Task.loss: unknown loss {self.loss!r}{nearest(self.loss, LOSSES)}")
+        _check_named("loss", "loss", self.loss, LOSSES)
+        if isinstance(self.loss, type):
+            raise SettingError(f"Task.loss: {self.loss.__name__} is a class; give an object, {self.loss.__name__}()")
+        for name in ("metrics", "preprocess"):
+            if isinstance(getattr(self, name), str):
+                raise SettingError(f"Task.{name} = {getattr(self, name)!r}; give a list, [{getattr(self, name)!r}]")
         for metric in self.metrics:
-            if isinstance(metric, str) and metric not in METRICS:
-                raise SettingError(f"Task.metrics: unknown metric {metric!r}{nearest(metric, METRICS)}")
+            _check_named("metrics", "metric", metric, METRICS)
+        names = ["loss", *(x if isinstance(x, str) else getattr(x, "__name__", "") for x in self.metrics)]
+        if twice := [name for name in names if name and names.count(name) > 1]:
+            raise SettingError(f"Task.metrics: {twice[0]} is there twice (the loss always is); each needs a name of its own")
         for name, factory in self.factories.items():
-            if not callable(factory):
-                raise SettingError(f"Task.model: {name} is {type(factory).__name__}; give a function that makes the model")
             if isinstance(factory, nn.Module):
                 raise SettingError(f"Task.model: {name} is a finished module; give a function that makes one, so that each run starts anew")
-        if isinstance(self.class_weights, str) and self.class_weights != "balanced":
-            raise SettingError(f'Task.class_weights = {self.class_weights!r}; give one number per class, or "balanced"')
-        if self.folds == 1 or self.folds < 0:
+            if not callable(factory):
+                raise SettingError(f"Task.model: {name} is {type(factory).__name__}; give a function that makes the model")
+        self._check_weights()
+        if not isinstance(self.folds, int) or isinstance(self.folds, bool) or self.folds == 1 or self.folds < 0:
             raise SettingError(f"Task.folds = {self.folds}; cross-validation needs at least 2, and 0 is none")
         if self.losses and self.batch_loss:
             raise SettingError("Task has batch_loss and losses; several players have a loss each, and none in common")
+        for name, player in self.losses.items():
+            if not (isinstance(player, (tuple, list)) and len(player) == 2 and isinstance(player[0], str) and callable(player[1])):
+                raise SettingError(f'Task.losses: {name} must be (pattern, function of (model, batch)), such as ("{name}.*", loss)')
+        if self.metrics and (self.batch_loss or self.losses):
+            given = "batch_loss does" if self.batch_loss else "players do"
+            raise SettingError(f"Task.metrics are of outputs and targets, which {given} not give; leave metrics out")
+
+    def _check_weights(self) -> None:
+        given = self.class_weights
+        if given is None:
+            return
+        if isinstance(given, str):
+            if given != "balanced":
+                raise SettingError(f'Task.class_weights = {given!r}; give one number per class, or "balanced"')
+        elif not len(given) or not all(0 <= float(x) < inf for x in given) or not any(given):
+            raise SettingError(f"Task.class_weights = {list(given)}; they are numbers from 0 on, and not all 0")
+        if not isinstance(self.loss, str) or self.batch_loss or self.losses:
+            raise SettingError("Task.class_weights are for losses by name; a loss of your own weighs as it likes")
 
     @property
     def factories(self) -> dict[str, Factory]:
@@ -66,6 +90,13 @@ class Task:
 
     def replace(self, **changes: Any) -> Self:
         return replace(self, **changes)
+
+
+def _check_named(field: str, kind: str, given: Any, known: Mapping[str, Any]) -> None:
+    if isinstance(given, str) and given not in known:
+        raise SettingError(f"Task.{field}: unknown {kind} {given!r}{nearest(given, known)}")
+    if not isinstance(given, str) and not callable(given):
+        raise SettingError(f"Task.{field}: {given!r} is neither a name ({', '.join(known)}) nor a function of (output, target)")
 
 
 def keywords(factory: Factory) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from steepest.core.knob import Settings, knob, option
 from steepest.data.parts import Arrays, DataError, Loader, Part, is_text
 from steepest.data.vocabulary import Vocabulary
 
-# What is learned from this many samples is what would be learned from all, to three digits.
-ENOUGH = 50_000
+# What is learned from this many samples is what would be learned from all, to three digits; and so many numbers fit into memory.
+ENOUGH, NUMBERS = 50_000, 1 << 26
 
 
 class Step(Settings):
@@ -32,11 +32,11 @@ class Scale(Step):
     def fit(self, x: Tensor) -> dict[str, Tensor]:
         if x.dtype == torch.uint8:
             return {"low": torch.tensor(0.0), "range": torch.tensor(255.0)}
-        low, high = x.min().float(), x.max().float()
-        return {"low": low, "range": (high - low).clamp(min=torch.finfo(torch.float32).tiny)}
+        low, high = fractions(x.min()), fractions(x.max())
+        return {"low": low, "range": torch.where(high > low, high - low, 1.0)}
 
     def apply(self, x: Tensor, fitted: dict[str, Tensor]) -> Tensor:
-        x = x.float()
+        x = fractions(x)
         return x / fitted["range"] if not fitted["low"] else (x - fitted["low"]) / fitted["range"]
 
 
@@ -44,13 +44,18 @@ class Standardize(Step):
     """Mean 0 and deviation 1, for each channel of images and sound, for each column of a table."""
 
     def fit(self, x: Tensor) -> dict[str, Tensor]:
-        x = x.float()
+        x = fractions(x)
         dims = [d for d in range(x.ndim) if d != 1] if x.ndim > 1 else [0]
         deviation, mean = torch.std_mean(x, dim=dims, keepdim=True, correction=0)
         return {"mean": mean[0], "deviation": torch.where(deviation > 0, deviation, 1.0)[0]}
 
     def apply(self, x: Tensor, fitted: dict[str, Tensor]) -> Tensor:
-        return (x.float() - fitted["mean"]) / fitted["deviation"]
+        mean = fitted["mean"]
+        # Checked, since numbers of another shape might be stretched to this one without a word.
+        if x.ndim != mean.ndim + 1 or x.shape[1:2] != mean.shape[:1]:
+            learned = ", ".join(["N", *map(str, mean.shape[:1]), *["..."] * (mean.ndim - 1)])
+            raise DataError(f"inputs of shape {tuple(x.shape)} cannot be standardized: what was learned is for ({learned})")
+        return (fractions(x) - mean) / fitted["deviation"]
 
 
 class Level(Step):
@@ -60,14 +65,18 @@ class Level(Step):
     each: bool = option(False, "bring each sample to the level, rather than all by one factor")
 
     def fit(self, x: Tensor) -> dict[str, Tensor]:
-        return {"rms": x.float().square().mean().sqrt().clamp(min=1e-8)}
+        return {"rms": fractions(x).square().mean().sqrt().clamp(min=1e-8)}
 
     def apply(self, x: Tensor, fitted: dict[str, Tensor]) -> Tensor:
-        x = x.float()
+        x = fractions(x)
         if not self.each:
             return x * (self.level / fitted["rms"])
         rms = x.square().mean(dim=tuple(range(1, x.ndim)), keepdim=True).sqrt()
         return x * (self.level / rms.clamp(min=1e-8))
+
+
+def fractions(x: Tensor) -> Tensor:
+    return x.to(torch.get_default_dtype())
 
 
 PREPROCESS: dict[str, type[Step]] = {"scale": Scale, "standardize": Standardize, "level": Level}
@@ -100,7 +109,7 @@ class Preprocess:
 
     def facts(self) -> dict[str, Any]:
         """What besides tensors it takes to do the same again."""
-        return {"steps": [repr(step) for step in self.steps], "words": self.vocabulary.words if self.vocabulary else None}
+        return {"steps": described(self.vocabulary, self.steps), "words": self.vocabulary.words if self.vocabulary else None}
 
 
 def restored(given: Sequence[Any], tensors: dict[str, Tensor], facts: dict[str, Any]) -> Preprocess:
@@ -108,27 +117,40 @@ def restored(given: Sequence[Any], tensors: dict[str, Tensor], facts: dict[str, 
     vocabulary, steps = _sorted(given)
     if not steps and facts["steps"] == [repr(Scale())]:
         steps = [Scale()]  # of bytes, which the data were
-    if [repr(step) for step in steps] != facts["steps"]:
-        raise SettingError(f"the run was preprocessed by {', '.join(facts['steps']) or 'nothing'}; the task now says {steps or 'nothing'}")
+    now = described(vocabulary, steps)
+    if now != facts["steps"]:
+        was, says = (", ".join(names) or "nothing" for names in (facts["steps"], now))
+        raise SettingError(f"the run was preprocessed by {was}; the task now says {says}")
     fitted: list[dict[str, Tensor]] = [{} for _ in steps]
     for key, x in tensors.items():
         place, name = key.split(".", 1)
         fitted[int(place)][name] = x
-    return Preprocess(steps, fitted, vocabulary and vocabulary.replace_words(facts["words"] or []))
+    return Preprocess(steps, fitted, vocabulary and vocabulary.knowing(facts["words"]))
+
+
+def described(vocabulary: Vocabulary | None, steps: Sequence[Any]) -> list[str]:
+    """Each step with its settings; one of the caller's own, whose repr is an address, by its class."""
+    whole = [vocabulary, *steps] if vocabulary else steps
+    return [type(step).__qualname__ if type(step).__repr__ is object.__repr__ else repr(step) for step in whole]
 
 
 def fit(given: Sequence[Any], train: Part) -> Preprocess:
     """Steps by name or as they are, fitted one after the other. Bytes without any step are scaled to [0, 1]."""
     vocabulary, steps = _sorted(given)
-    raw = _is_bytes(train)
-    x: Any = _inputs(train) if given or raw else None
-    if is_text(x):
-        if vocabulary is None:
-            raise DataError("the data is text; give preprocess=[Vocabulary()] to turn it into numbers")
+    one = _one(train)
+    if is_text(one) and vocabulary is None:
+        raise DataError("the data is text; give preprocess=[Vocabulary()] to turn it into numbers")
+    if vocabulary is not None and not is_text(one):
+        raise DataError("preprocess has a Vocabulary, and the data is no text")
+    if not given:
+        # Bytes need no look at the others: their range is known.
+        return Preprocess(*([Scale()], [Scale().fit(one)]) if getattr(one, "dtype", None) == torch.uint8 else ([], []))
+    x: Any = _inputs(train, one)
+    if vocabulary is not None:
         vocabulary = vocabulary.fit(x)
-        x = vocabulary(x)
-    if not steps and raw:
-        steps = [Scale()]
+        x = vocabulary(x) if steps else None
+    if steps and not isinstance(x, Tensor):
+        raise DataError(f"preprocess needs inputs that are one tensor, and these are {type(x).__name__}")
     fitted = []
     for step in steps:
         fitted.append(step.fit(x))
@@ -149,23 +171,42 @@ def _step(given: Any) -> Any:
         if given not in PREPROCESS:
             raise SettingError(f"preprocess: unknown step {given!r}{nearest(given, PREPROCESS)}")
         return PREPROCESS[given]()
-    if isinstance(given, type) or not hasattr(given, "fit"):
-        raise SettingError(f"preprocess: {given!r} has no fit; give a name ({', '.join(PREPROCESS)}) or an object such as Standardize()")
+    if isinstance(given, type):
+        raise SettingError(f"preprocess: {given.__name__} is a class; give an object, {given.__name__}()")
+    if not isinstance(given, Vocabulary) and not (hasattr(given, "fit") and hasattr(given, "apply")):
+        raise SettingError(
+            f"preprocess: {given!r} has no fit(x) and apply(x, fitted); give a name ({', '.join(PREPROCESS)}), or a step: Standardize()"
+        )
     return given
 
 
-def _inputs(train: Part) -> Any:
-    """Training inputs to learn from: all, or evenly chosen ones where there are many."""
+def _one(train: Part) -> Any:
+    """A first input, to see what it is; of a stream the first batch of them."""
     if isinstance(train, Loader):
         return next(iter(train))[0]
     if isinstance(train, Arrays) and is_text(train.columns[0]):
+        return train.columns[0][:1]
+    return train.take(torch.arange(1))[0]
+
+
+def _inputs(train: Part, one: Any) -> Any:
+    """Training inputs to learn from: all, or evenly chosen ones (of a stream the first) where there are many."""
+    if isinstance(train, Arrays) and isinstance(train.columns[0], (list, tuple)):
         return train.columns[0]
+    most = min(ENOUGH, max(1, NUMBERS // max(1, one[0].numel()))) if isinstance(one, Tensor) else ENOUGH
+    if isinstance(train, Loader):
+        return _first(train, most)
     n = len(train)
-    few = torch.arange(n) if n <= ENOUGH else torch.linspace(0, n - 1, ENOUGH, dtype=torch.float64).long()
-    return train.take(few)[0]
+    if n > most:
+        return train.take(torch.linspace(0, n - 1, most, dtype=torch.float64).long())[0]
+    whole = train.columns[0] if isinstance(train, Arrays) else None
+    return whole if isinstance(whole, Tensor) else train.take(torch.arange(n))[0]
 
 
-def _is_bytes(train: Part) -> bool:
-    if isinstance(train, Arrays):
-        return str(getattr(train.columns[0], "dtype", "")) in ("torch.uint8", "uint8")
-    return getattr(_inputs(train), "dtype", None) == torch.uint8
+def _first(train: Loader, most: int) -> Any:
+    seen: list[Any] = []
+    for batch in train:
+        seen.append(batch[0])
+        if sum(map(len, seen)) >= most:
+            break
+    return torch.cat(seen) if isinstance(seen[0], Tensor) else [x for batch in seen for x in batch]

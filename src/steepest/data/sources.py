@@ -1,16 +1,15 @@
 """Named data sets. Read when first asked for, from `$STEEPEST_DATA/<name>/` where they are not part of a package."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from steepest.data.idx import read_idx
-from steepest.data.parts import Arrays, DataError
+from steepest.data.parts import Arrays, DataError, Part, part
 from steepest.data.split import Data, carve
 
 
@@ -50,23 +49,35 @@ def _digits() -> Data:
 
 
 def _mnist() -> Data:
-    def images(part: str) -> Tensor:
-        return read_idx(file("mnist", f"{part}-images-idx3-ubyte")).unsqueeze(1)
-
-    def labels(part: str) -> Tensor:
-        return read_idx(file("mnist", f"{part}-labels-idx1-ubyte")).long()
-
-    return Data(Arrays((images("train"), labels("train"))), test=Arrays((images("t10k"), labels("t10k"))))
+    names = [f"{part}-{what}-ubyte" for part in ("train", "t10k") for what in ("images-idx3", "labels-idx1")]
+    paths = files("mnist", names)
+    train, test = (_images_and_labels(*paths[k : k + 2]) for k in (0, 2))
+    return Data(train, test=test)
 
 
-def file(source: str, name: str) -> Path:
-    """A file of a data set, packed or not, with `.` or `-` before what it is."""
+def _images_and_labels(images: Path, labels: Path) -> Part:
+    x, y = read_idx(images), read_idx(labels)
+    if x.ndim != 3 or y.ndim != 1 or len(x) != len(y):
+        raise DataError(f"{images} and {labels} hold {tuple(x.shape)} and {tuple(y.shape)}; they must be (N, rows, columns) and (N,)")
+    return part((x.unsqueeze(1), y.long()), images.name)
+
+
+def files(source: str, names: Sequence[str]) -> list[Path]:
+    """The files of a data set, packed or not, with `.` or `-` before what they are; or which to put where."""
     root = os.environ.get("STEEPEST_DATA")
     if not root:
-        raise DataError(f"{source} is looked for in $STEEPEST_DATA/{source}/, and STEEPEST_DATA is not set; put {name}[.gz] there")
+        raise DataError(
+            f"{source} is read from $STEEPEST_DATA/{source}/, and STEEPEST_DATA is not set; "
+            f"set it to a folder, and put there, in {source}/: {', '.join(names)} (packed as .gz or not)"
+        )
     folder = Path(root) / source
-    names = [name, name.replace("-idx", ".idx")]
-    for path in (folder / f"{n}{suffix}" for n in names for suffix in ("", ".gz")):
-        if path.is_file():
-            return path
-    raise DataError(f"{source} is not complete: {folder} holds no {name} (packed as .gz or not)")
+    found = {name: _file(folder, name) for name in names}
+    missing = [name for name, path in found.items() if path is None]
+    if missing:
+        raise DataError(f"{source} is not complete: put {', '.join(missing)} (packed as .gz or not) into {folder}")
+    return [path for path in found.values() if path]
+
+
+def _file(folder: Path, name: str) -> Path | None:
+    spelled = (folder / f"{stem}{suffix}" for stem in (name, name.replace("-idx", ".idx")) for suffix in ("", ".gz"))
+    return next((path for path in spelled if path.is_file()), None)

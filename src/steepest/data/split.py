@@ -1,14 +1,17 @@
 """Data as a task names it, cut into training, validation and test. Test data is never chosen by, and never carved from."""
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from steepest.core.errors import SteepestError, nearest
+from steepest.core.objectives import IGNORED
 from steepest.core.rng import generator
-from steepest.data.parts import Arrays, DataError, Loader, Part, is_array, is_text, part
+from steepest.data.parts import Arrays, DataError, Loader, Part, Rows, is_array, is_text, part
 
 # The split is the same for every run of a task: runs that differ in their seed are compared on the same data.
 SPLIT_SEED = 0
@@ -23,9 +26,12 @@ class Data:
 
 def gather(given: Any, valid: float = 0.1) -> Data:
     """Whatever a task gives as data, in parts. Without validation data a share of the training part becomes it, stratified by class."""
+    if isinstance(given, str):
+        given = named(given)
     if callable(given) and not hasattr(given, "__getitem__") and not hasattr(given, "__iter__"):
-        given = given()
-    data = given if isinstance(given, Data) else _parts(given)
+        return gather(_called(given), valid)
+    data = _parts(given)
+    _check_alike(data)
     if data.valid is not None or not valid:
         return data
     if isinstance(data.train, Loader):
@@ -34,11 +40,33 @@ def gather(given: Any, valid: float = 0.1) -> Data:
     return replace(data, train=data.train.subset(kept), valid=data.train.subset(held))
 
 
+def _called(function: Callable[[], Any]) -> Any:
+    try:
+        return function()
+    except SteepestError:
+        raise
+    except Exception as error:  # the user's function: its mistake is the user's to mend, and is said in a line
+        name = getattr(function, "__name__", type(function).__name__)
+        raise DataError(f"the data: {name}() failed: {type(error).__name__}: {error}") from error
+
+
+def named(name: str) -> Any:
+    from steepest.data.sources import SOURCES  # which are made of parts and splits
+
+    if name not in SOURCES:
+        raise DataError(f"unknown data set {name!r}{nearest(name, SOURCES)}")
+    return SOURCES[name]()
+
+
 def fold(data: Data, folds: int, number: int) -> Data:
     """The data with fold `number` of `folds` as its validation part; test data stays apart."""
+    if folds < 2 or not 0 <= number < folds:
+        raise DataError(f"fold {number} of {folds}: there are at least 2, numbered from 0")
     if isinstance(data.train, Loader):
         raise DataError("folds need data by index, and a DataLoader gives its own batches; give the Dataset instead")
     whole: Any = data.train if data.valid is None else _joined(data.train, data.valid)
+    if len(whole) < folds:
+        raise DataError(f"{len(whole)} samples are too few for {folds} folds")
     place = strata(len(whole), whole.target) % folds
     return replace(
         data, train=whole.subset((place != number).nonzero().flatten()), valid=whole.subset((place == number).nonzero().flatten())
@@ -70,11 +98,15 @@ def strata(n: int, target: Tensor | None) -> Tensor:
 def _joined(a: Part, b: Part) -> Part:
     if not isinstance(a, Arrays) or not isinstance(b, Arrays):
         raise DataError("folds of a Dataset with validation data of its own are not made; give one Dataset, or arrays")
+    if any(isinstance(x, Rows) for x in (*a.columns, *b.columns)):
+        raise DataError("folds of arrays on disk with validation data of its own are not made; give one array")
     return Arrays(tuple(torch.cat([x, y]) if isinstance(x, Tensor) else [*x, *y] for x, y in zip(a.columns, b.columns, strict=True)))
 
 
 def _parts(given: Any) -> Data:
     """`(train, valid[, test])` of parts, or a single part."""
+    if isinstance(given, Data):
+        given = {name: x for name, x in vars(given).items() if x is not None}
     several = isinstance(given, (tuple, list)) and 2 <= len(given) <= 3 and not any(is_array(x) or is_text(x) for x in given)
     if isinstance(given, dict):
         unknown = given.keys() - {"train", "valid", "test"}
@@ -85,6 +117,27 @@ def _parts(given: Any) -> Data:
         names = ("train", "valid", "test")
         return Data(**{name: part(x, f"the {name} data") for name, x in zip(names, given, strict=False) if x is not None})
     return Data(part(given, "the data"))
+
+
+def _check_alike(data: Data) -> None:
+    """What the training part teaches must be of use for the others."""
+    for name, other in (("validation", data.valid), ("test", data.test)):
+        if isinstance(data.train, Arrays) and isinstance(other, Arrays):
+            ours, theirs = _looks(data.train), _looks(other)
+            if ours != theirs:
+                raise DataError(f"the {name} data look like {theirs}, and the training data like {ours}; they must be alike")
+
+
+def _looks(data: Arrays) -> str:
+    """Each column's dimensions and type, and how many features or channels: "(N, 1, ...) float32, (N,) int64"."""
+    return ", ".join("text" if is_text(x) else _look(x.shape, x.dtype) for x in data.columns)
+
+
+def _look(shape: Sequence[int], dtype: torch.dtype) -> str:
+    # Images may be of another size, and lists of tokens of another length.
+    sizes = ["N", *map(str, shape[1:2] if dtype.is_floating_point else ())]
+    sizes += ["..."] * (len(shape) - len(sizes))
+    return f"({', '.join(sizes)}) {str(dtype).removeprefix('torch.')}"
 
 
 def classes(data: Part) -> int | None:
@@ -98,12 +151,15 @@ def classes(data: Part) -> int | None:
 def balanced(data: Part) -> Tensor:
     """A weight per class, in inverse proportion to its share: all classes together weigh as much as before."""
     y = data.target
+    if y is not None and y.is_floating_point() and y.numel() == len(y) and bool(((y == 0) | (y == 1)).all()):
+        y = y.long()
     if y is None or y.is_floating_point():
         raise DataError('class_weights = "balanced" needs targets that are class numbers, in memory')
-    counts = torch.bincount(y.flatten())
+    y = y[y != IGNORED].flatten()
+    counts = torch.bincount(y)
     if (counts == 0).any():
         raise DataError(f"class {int((counts == 0).nonzero()[0])} has no training sample; balanced weights would be infinite")
-    return y.numel() / (len(counts) * counts.float())
+    return y.numel() / (len(counts) * counts.to(torch.get_default_dtype()))
 
 
 def order(n: int, seed: int, epoch: int) -> Tensor:

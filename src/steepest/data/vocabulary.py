@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Sequence
-from typing import Self
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -25,19 +25,24 @@ class Vocabulary(Settings):
     def check(self) -> None:
         if self.size < 3 or self.length < 1:
             raise SettingError(f"Vocabulary of size {self.size} and length {self.length}: at least 3 and 1")
-        object.__setattr__(self, "words", [])
 
-    words: list[str]
+    # The number of each token, once they are known. No setting: vocabularies are equal that are told the same.
+    numbers: ClassVar[dict[str, int] | None] = None
+
+    @property
+    def words(self) -> list[str]:
+        return list(self.numbers or ())
 
     def fit(self, texts: Sequence[str]) -> Self:
+        """The same, knowing the tokens of these texts."""
         counts = Counter(token for text in texts for token in self.cut(text))
         # The most frequent first, and of equals the first in the alphabet: the order of texts decides nothing.
         ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-        return self.replace_words([token for token, _ in ranked[: self.size - 2]])
+        return self.knowing([token for token, _ in ranked[: self.size - 2]])
 
-    def replace_words(self, words: list[str]) -> Self:
+    def knowing(self, words: Sequence[str]) -> Self:
+        """The same, knowing these tokens in this order."""
         made = self.replace()
-        object.__setattr__(made, "words", list(words))
         object.__setattr__(made, "numbers", {word: k + 2 for k, word in enumerate(words)})
         return made
 
@@ -45,9 +50,12 @@ class Vocabulary(Settings):
         return list(text) if self.tokens == "characters" else WORD.findall(text.lower())
 
     def __call__(self, texts: Sequence[str]) -> Tensor:
-        numbers: dict[str, int] = getattr(self, "numbers", {})
+        if self.numbers is None:
+            raise SettingError("this Vocabulary knows no words yet; fit(texts) gives one that does")
+        if isinstance(texts, str):
+            raise SettingError("a Vocabulary turns lists of texts into numbers; give [text]")
         ids = torch.full((len(texts), self.length), PADDING, dtype=torch.int64)
         for row, text in enumerate(texts):
-            known = [numbers.get(token, UNKNOWN) for token in self.cut(text)[: self.length]]
+            known = [self.numbers.get(token, UNKNOWN) for token in self.cut(text)[: self.length]]
             ids[row, : len(known)] = torch.tensor(known, dtype=torch.int64)
         return ids

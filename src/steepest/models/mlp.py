@@ -21,6 +21,11 @@ def mlp(
     """`depth` hidden layers of `width`; inputs of any shape are flattened."""
     if activation not in ACTIVATIONS:
         raise SettingError(f"mlp: unknown activation {activation!r}{nearest(activation, ACTIVATIONS)}")
+    if min(inputs, outputs, width) < 1 or depth < 0 or not 0 <= dropout < 1:
+        raise SettingError(
+            f"mlp: inputs = {inputs}, outputs = {outputs}, width = {width}, depth = {depth}, dropout = {dropout}; "
+            "the first three are from 1 on, depth from 0, dropout in [0, 1)"
+        )
     layers: list[nn.Module] = [nn.Flatten()]
     for k in range(depth):
         layers.append(nn.Linear(width if k else inputs, width))

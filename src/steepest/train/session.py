@@ -14,6 +14,7 @@ from steepest.data.parts import Batch, columns
 from steepest.data.split import Data, balanced, classes, gather
 from steepest.regularizers.base import Adversarial, GradientChange, Penalty, Projection, Surgery, TargetChange, mixed_loss
 from steepest.schedules.span import Length
+from steepest.train import heap
 from steepest.train.course import course_of
 from steepest.train.feed import Feed
 from steepest.train.guard import Bad, Guard, checked
@@ -31,6 +32,8 @@ class Session:
     def __init__(self, task: Task, recipe: Recipe, *, data: Data | None = None, length: Length | None = None) -> None:
         self.task, self.recipe = task, recipe
         self.device = device_of(recipe.run.device)
+        if self.device.type == "cpu":
+            heap.keep()
         torch.manual_seed(seed_of(recipe.run.seed, "run"))
         self.generator = generator(recipe.run.seed, "batches")
         self.regularizers = recipe.regularizers()
@@ -56,6 +59,13 @@ class Session:
         # The metrics of the best weights so far, by the validation part.
         self.best: dict[str, float] = {}
         self.rehearse()
+
+    @property
+    def where(self) -> str:
+        """ "cpu with 1 thread: 61,706 parameters": what was chosen."""
+        n, threads = sum(p.numel() for p in self.model.parameters()), torch.get_num_threads()
+        with_threads = f" with {threads} thread{'s' * (threads > 1)}" if self.device.type == "cpu" else ""
+        return f"{self.device.type}{with_threads}: {n:,} parameters"
 
     # --- putting it together --------------------------------------------------------------------------
 
