@@ -415,3 +415,20 @@ def test_settings_are_checked(make, message):
 
 def test_the_registry_names_every_driver():
     assert {"plain": Plain, "accumulate": Accumulate, "sam": SAM, "backtracking": Backtracking} == DRIVERS
+
+
+@pytest.mark.parametrize("by", ["class", "instance"])
+def test_an_optimizer_with_a_zero_grad_of_its_own_is_asked(by):
+    model, x, y = model_and_data()
+    calls = []
+
+    class Counting(torch.optim.SGD):
+        def zero_grad(self, set_to_none=True):
+            calls.append(set_to_none)
+            super().zero_grad(set_to_none)
+
+    optimizer = Counting(model.parameters(), lr=0.1) if by == "class" else sgd(model)
+    if by == "instance":
+        optimizer.zero_grad = lambda: calls.append(True)
+    Plain().step(optimizer, lambda: squared(model, x, y).mean())
+    assert calls == [True]

@@ -30,7 +30,7 @@ class Plain(Settings):
 
 def clear(optimizer: Any) -> None:
     """What `zero_grad` does. torch's own does it behind a mark for the profiler and a guard against the compiler: 10 us and more."""
-    if type(optimizer).zero_grad is not torch.optim.Optimizer.zero_grad:
+    if getattr(optimizer.zero_grad, "__func__", None) is not torch.optim.Optimizer.zero_grad:
         optimizer.zero_grad()
         return
     for group in optimizer.param_groups:

@@ -62,6 +62,10 @@ class Dropout(Surgery):
     use = "Models that fit the training data far better than the rest; set rate (0.1 to 0.5), and train longer."
     hurts = "Before batch norm, whose statistics then differ in evaluation (Li et al., 2019); models too small to overfit."
     cost = "One random number per value where it stands, in training only."
+    measured = (
+        "On 200 digits (0.3 after each activation, n = 20 seeds) test accuracy did not change distinguishably: "
+        "+0.1 points [-0.2, +0.4] over all combinations with L2, augmentation and early stopping."
+    )
     main = "rate"
 
     rate: float = rate(0.1, "probability that a value is dropped")

@@ -114,6 +114,10 @@ class L2(WeightPenalty):
     use = "With SGD, L-BFGS and line search, which must see the penalty in the loss; set coefficient (5e-4 for convolutional networks)."
     hurts = "With Adam and its relatives, where decoupled weight_decay is the better choice; behind a norm it only changes the rate."
     cost = "One more pass over the weights forward and one backward; the wrapper l2 adds the same gradient for less."
+    measured = (
+        "On 200 digits (1e-3, momentum, n = 20 seeds) +0.31 points of test accuracy [+0.17, +0.45] and 0.88 of the test "
+        "loss [0.86, 0.90] over all combinations with dropout, augmentation and early stopping; alone +1.0 points [+0.7, +1.4]."
+    )
 
     coefficient: float = coefficient(1e-4, "strength: adds coefficient / 2 * sum w^2 to the loss", (1e-6, 1e-2))
 

@@ -30,6 +30,10 @@ class EarlyStopping(Regularizer):
     use = "Whenever the number of epochs is a guess; set patience to a tenth of them, not less than 3."
     hurts = "With schedules that fall to the end, whose best values come last; with few validation samples, where a best is luck."
     cost = "Nothing beside the evaluations; it saves the epochs that are not run."
+    measured = (
+        "On 200 digits (by the loss on 100 more, patience 10, n = 20 seeds) -0.7 points of test accuracy [-1.0, -0.4] and 0.96 of the "
+        "test loss [0.92, 1.00] for 37 % of the steps, over all combinations with dropout, L2 and augmentation."
+    )
     main = "patience"
 
     patience: int = option(5, "observations without a new best before stopping")

@@ -123,6 +123,10 @@ class Rotate(Geometric):
 
     use = "Images without a fixed upright: microscopy, views from above (180); photographs and digits a little. Set degrees (10 to 15)."
     hurts = "Where the angle tells the class: 6 and 9, from about 40 degrees on."
+    measured = (
+        "On 200 digits (7.5 degrees, with translate 0.05 and scale 1.1, n = 20 seeds) +1.0 points of test accuracy [+0.7, +1.4] and 0.89 "
+        "of the test loss [0.83, 0.95] over all combinations with dropout, L2 and early stopping."
+    )
     main = "degrees"
 
     degrees: float = knob(10.0, "largest angle, either way", valid=(0, 180), closed=True, search=(2.0, 30.0))
