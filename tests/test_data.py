@@ -582,12 +582,12 @@ def idx(array: np.ndarray) -> bytes:
 def test_idx_files(kind, name, tmp_path):
     array = np.arange(24).reshape(2, 3, 4).astype(np.dtype(kind).newbyteorder("="))
     raw = idx(array)
-    (tmp_path / name).write_bytes(gzip.compress(raw) if name.endswith("gz") else raw)
+    (tmp_path / name).write_bytes(gzip.compress(raw, mtime=0) if name.endswith("gz") else raw)
     assert np.array_equal(read_idx(tmp_path / name).numpy(), array)
 
 
 GOOD = idx(np.arange(24, dtype=np.uint8).reshape(2, 3, 4))
-PACKED = gzip.compress(GOOD)
+PACKED = gzip.compress(GOOD, mtime=0)
 
 
 @pytest.mark.parametrize(
@@ -627,7 +627,7 @@ def put_mnist(folder: Path, names=NAMES) -> None:
         array = (np.arange(np.prod(shape)) % 10).astype(np.uint8).reshape(shape)
         if name in names:
             spelled = name.replace("-idx", ".idx") if n == 9 else name + ".gz"
-            (folder / spelled).write_bytes(idx(array) if n == 9 else gzip.compress(idx(array)))
+            (folder / spelled).write_bytes(idx(array) if n == 9 else gzip.compress(idx(array), mtime=0))
 
 
 def test_mnist_from_its_files(tmp_path, monkeypatch):

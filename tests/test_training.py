@@ -1,10 +1,14 @@
 """Training: what a recipe says happens, and whatever happens to a run, it ends as if nothing had."""
 
 import multiprocessing
+import os
 import random
 import shutil
+import subprocess
+import sys
 import time
 from math import nan
+from pathlib import Path
 
 import pytest
 import torch
@@ -124,6 +128,17 @@ def test_one_process_at_a_time(tmp_path):
     with pytest.raises(RunError, match="exists already; go on with it: steepest resume"):
         next(train(task(), recipe(), folder=tmp_path / "run"))
     steps.close()
+
+
+def test_a_run_that_nobody_closes_ends_with_the_interpreter(tmp_path):
+    """At exit torch is half gone; the process must not abort."""
+    code = "from training import *; it = train(task(), recipe(), folder='run'); [next(it) for _ in range(30)]"
+    here = str(Path(__file__).parent)
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=os.environ | {"PYTHONPATH": here}, capture_output=True, text=True)
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    last(resume(tmp_path / "run", task()))
+    last(train(task(), recipe(), folder=tmp_path / "whole"))
+    assert lines(tmp_path / "whole") == lines(tmp_path / "run")
 
 
 # --- what goes wrong ---------------------------------------------------------------------------------

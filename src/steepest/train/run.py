@@ -1,5 +1,6 @@
 """Training from the first step, or on from the last checkpoint; and what a run leaves: the model, ready for use."""
 
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -164,7 +165,8 @@ def _going(loop: Loop, place: Folder | None, health: int, sinks: Sequence[str], 
                         loop.record.write("health", step.number, numbers=numbers)
                 yield step
         except (KeyboardInterrupt, GeneratorExit):
-            if place and loop.moment:
+            # A generator that nobody closed ends with the interpreter, when torch is half gone: the last checkpoint has to do.
+            if place and loop.moment and not sys.is_finalizing():
                 place.save(loop.moment, loop)
             raise
         use_best(loop)
@@ -200,5 +202,6 @@ def settings(recipe: Recipe) -> Iterator[None]:
             torch.use_deterministic_algorithms(True)
         yield
     finally:
-        torch.set_num_threads(threads)
-        torch.use_deterministic_algorithms(strict)
+        if not sys.is_finalizing():
+            torch.set_num_threads(threads)
+            torch.use_deterministic_algorithms(strict)
