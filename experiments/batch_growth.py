@@ -54,8 +54,9 @@ def draw(courses: dict[str, list[list[tuple[int, int, float]]]], path: Path) -> 
         for i in range(len(runs[0]))
     ]
     colors = alt.Scale(domain=list(ARMS), range=[GRAY, BLUE, RED])
+    scale = alt.Scale(type="log", nice=False, padding=8)
     lines = alt.Chart(alt.Data(values=rows)).mark_line(strokeWidth=2).encode(
-        y=alt.Y("loss:Q", title="validation loss", scale=alt.Scale(type="log"), axis=alt.Axis(values=[0.05, 0.1, 0.2, 0.4, 0.8])),
+        y=alt.Y("loss:Q", title="validation loss", scale=scale, axis=alt.Axis(values=[0.05, 0.1, 0.2, 0.4, 0.8])),
         color=alt.Color("arm:N", title=None, scale=colors, legend=alt.Legend(orient="bottom")),
     )  # fmt: skip
     panels = [lines.encode(x=alt.X(f"{x}:Q", title=f"{x}s", axis=alt.Axis(tickCount=5))) for x in ("epoch", "step")]

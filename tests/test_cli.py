@@ -33,6 +33,7 @@ from steepest.rules.sign import Lion
 from steepest.rules.wrapper import Wrapper
 from steepest.rules.wrappers import Average
 from steepest.schedules import SCHEDULES, read
+from steepest.train.recipe import Recipe
 
 ALL = RULES | WRAPPERS
 STEEPEST = [sys.executable, "-c", "from steepest.cli.main import main; main()"]
@@ -343,7 +344,9 @@ def test_the_lines_of_a_regularizer_run(name: str, capsys: pytest.CaptureFixture
     assert namespace[name] == REGULARIZERS[name]()
     made, (_, method) = namespace[name], re.findall(r"(\w+)\.(\w+)\(", known["code"][2])[0]
     assert callable(getattr(made, method))
-    assert list(tomllib.loads("\n".join(known["recipe"]))["regularize"]) == [name]
+    said = tomllib.loads("\n".join(known["recipe"]))
+    recipe = Recipe(said)  # it is one
+    assert recipe.stop.patience == 5 if name == "early_stopping" else list(recipe.regularizers()) == [name]
 
 
 def test_a_curve_in_characters() -> None:

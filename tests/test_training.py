@@ -363,6 +363,18 @@ def test_the_best_weights_come_back(tmp_path):
     assert next(line for line in lines(folder) if line["kind"] == "end")["reason"] == "stopped early"
 
 
+def test_the_last_weights_on_request(tmp_path):
+    wild = {"optimizer.lr": 2.0, "stop.epochs": 5}
+    for kept in ("best", "last"):
+        step = last(train(task(), recipe(**wild, stop__weights=kept), folder=tmp_path / kept))
+    by_evaluation = [line["metrics"]["accuracy"] for line in lines(tmp_path / "last") if line["kind"] == "evaluation"]
+    from steepest.train.use import measure
+
+    assert max(by_evaluation) != by_evaluation[-1], "choose a wilder rate: the best must not be the last"
+    assert measure(tmp_path / "best", "valid", task())[0]["accuracy"] == pytest.approx(max(by_evaluation))
+    assert measure(tmp_path / "last", "valid", task())[0]["accuracy"] == pytest.approx(by_evaluation[-1]) and step.model
+
+
 class Pair(nn.Module):
     def __init__(self) -> None:
         super().__init__()

@@ -124,7 +124,8 @@ def regularizer_facts(name: str) -> dict[str, Any]:
         knobs=[knob_fact(of, spec) for of, spec in cls.own_knobs().items()],
         options=[option_fact(of, spec) for of, spec in cls.own_options().items()],
         note=f"The shorthand in a recipe sets {main}." if main else "",
-        recipe=["[regularize]", shorthand],
+        # Stopping is no part of the loss: a recipe has a section for it.
+        recipe=["[stop]" if name == "early_stopping" else "[regularize]", shorthand.replace("early_stopping", "patience")],
         code=[
             "from steepest.regularizers import REGULARIZERS",
             f'{name} = REGULARIZERS["{name}"]({f"{main}={specs[main].default!r}" if main in specs else ""})',

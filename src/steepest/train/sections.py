@@ -38,6 +38,7 @@ class Stop(Section):
     patience: int | None = whole(None, "evaluations without improvement before the run ends early")
     minimum: float = knob(0.0, "the least change of the metric that counts as improvement", valid=(0, inf))
     metric: str = option("auto", 'the metric that is watched; "auto": the first of the task')
+    weights: str = option("best", "which weights a run ends with: those of its best evaluation, or the last", choices=("best", "last"))
     extended: str = option(
         "stretch",
         "what schedules do when a run is resumed for longer: stretch over the new length, or hold their last value",

@@ -56,10 +56,10 @@ def load(folder: str | Path, task: Task | None = None) -> Model:
 
 
 def use_best(loop: Loop) -> None:
-    """The weights of the best evaluation; without validation data, the last ones."""
+    """The weights of the best evaluation; without validation data, or where the recipe says so, the last ones."""
     model = loop.session.model
     with torch.no_grad():
-        if loop.best:
+        if loop.best and loop.session.recipe.stop.weights == "best":
             best = {name.removeprefix(BEST): x for name, x in loop.best.items()}
             own = {name: x for name, x in model.state_dict().items() if isinstance(x, Tensor)}
             check_names(own, best)
