@@ -10,6 +10,8 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -316,25 +318,32 @@ def test_evaluate_and_predict_what_is_not_there(trained, tmp_path, capsys):
 # --- real processes ------------------------------------------------------------------------------------
 
 
-def started(*argv: str, folder: Path) -> subprocess.Popen[str]:
+@contextmanager
+def started(*argv: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """A process that Ctrl-C reaches, although tests in the background ignore it; gone afterwards, whatever happens."""
     environment = {name: x for name, x in os.environ.items() if name not in ("FORCE_COLOR", "STEEPEST_DATA")}
-    return subprocess.Popen([*STEEPEST, *argv], cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    pipe, heed = subprocess.PIPE, lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen([*STEEPEST, *argv], cwd=folder, env=environment, text=True, stdout=pipe, stderr=pipe, preexec_fn=heed) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def test_ctrl_c_loses_nothing(here):
     """As many steps as would take minutes; stopped in the middle; gone on with to an end that comes sooner."""
-    process = started("train", "my_task.py", *SHORT, "--set", "stop.epochs=100000", "--out", "run", folder=here)
-    assert process.stdout
-    for _ in range(5):
-        assert process.stdout.readline()
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    with started("train", "my_task.py", *SHORT, "--set", "stop.epochs=100000", "--out", "run", folder=here) as process:
+        assert process.stdout
+        for _ in range(5):
+            assert process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
     assert process.returncode == 130 and err == ""
     assert out.endswith("stopped; steepest resume run goes on from the last checkpoint\n")
     kept = max(int(path.name.removeprefix("step-")) for path in Path("run/checkpoints").iterdir())
     assert kept > 0 and not Path("run/model.safetensors").exists()
-    process = started("resume", "run", "--set", f"stop.epochs={kept // 7 + 3}", folder=here)
-    out, err = process.communicate(timeout=60)
+    with started("resume", "run", "--set", f"stop.epochs={kept // 7 + 3}", folder=here) as process:
+        out, err = process.communicate(timeout=60)
     assert process.returncode == 0 and err == ""
     steps = [line["step"] for line in records.run("run").lines("step")]
     assert steps == list(range((kept // 7 + 3) * 7)) and Path("run/model.safetensors").exists()
@@ -360,19 +369,19 @@ def test_ctrl_c_between_two_steps_saves_before_the_verb_ends(here, capsys, monke
 
 def test_ctrl_c_before_the_first_step(here):
     Path("slow.py").write_text(POINTS.replace("dice =", "print('reading', flush=True)\nimport time\ntime.sleep(60)\ndice ="))
-    process = started("train", "slow.py", "--out", "run", folder=here)
-    assert process.stderr and process.stderr.readline() == "reading\n"
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 130 and out == "stopped before the first step\n" and err == ""
-    assert not Path("run").exists()
+    with started("train", "slow.py", "--out", "run", folder=here) as process:
+        assert process.stderr and process.stderr.readline() == "reading\n"
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 130 and out == "stopped before the first step\n" and err == ""
+        assert not Path("run").exists()
 
 
 def test_mistakes_in_a_real_process(here):
     Path("bad.py").write_text("x = 1\ny = x / 0\n")
-    process = started("train", "bad.py", folder=here)
-    out, err = process.communicate(timeout=60)
-    assert (process.returncode, out, err) == (2, "", "steepest: bad.py, line 2: ZeroDivisionError: division by zero\n")
+    with started("train", "bad.py", folder=here) as process:
+        out, err = process.communicate(timeout=60)
+        assert (process.returncode, out, err) == (2, "", "steepest: bad.py, line 2: ZeroDivisionError: division by zero\n")
 
 
 # --- on a terminal ---------------------------------------------------------------------------------------
