@@ -1,5 +1,6 @@
 """What every test stands on. Warnings are errors: `filterwarnings` in pyproject.toml."""
 
+import os
 import random
 from collections.abc import Iterator
 
@@ -7,6 +8,9 @@ import hypothesis
 import numpy as np
 import pytest
 import torch
+
+# Tests measure memory: a run within them leaves the C library's ways as they are (`train/heap.py` heeds what the environment says).
+os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", "131072")
 
 # The same examples on every run, and no deadline: a first call may compile a kernel.
 hypothesis.settings.register_profile("steepest", derandomize=True, deadline=None)
