@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from steepest.core.errors import ParameterError, SettingError
 from steepest.core.knob import knob
+from steepest.core.maths import lerp, total, zeros_like
 from steepest.core.plan import Plan
 from steepest.core.rule import Rule
 from steepest.engines import choose, disk, program_key, threads
@@ -129,6 +130,43 @@ def test_passes_over_memory():
         Clip(inner=LAMB()): 3,
     }
     assert {rule: program(rule.structure(), 2, torch.float32, torch.float32).sweeps for rule in passes} == passes
+
+
+class Braking(Rule):
+    """One average that a total needs, and after it its own old value; and one whose old value no one asks for again."""
+
+    lr: float = knob(0.1, "rate")
+    weight_decay: float = knob(0.0, "decay")
+
+    def init(self, p):
+        return dict(m=zeros_like(p), n=zeros_like(p))
+
+    def direction(self, p, g, state, t):
+        m, n = lerp(state.m, g, 0.1), lerp(state.n, g, 0.2)
+        return (m - state.m + n) / (1 + total(m * n, over="tensor")), dict(m=m, n=n)
+
+
+def test_state_is_stored_when_a_total_has_formed_it():
+    """What comes after reads it there: p and the state, no gradient. Where the old value is still asked for, it stays to the last."""
+
+    def moved(rule: Rule) -> tuple[tuple[int, ...], int]:
+        made = program(rule.structure(), 2, torch.float32, torch.float32)
+        return made.reads, made.writes
+
+    assert moved(LAMB()) == ((4, 3), 3)
+    assert moved(Clip(inner=LAMB())) == ((2, 4, 3), 3)
+    # After its total: p, g and the old m (its new value is formed again), and the new n.
+    assert moved(Braking()) == ((3, 4), 3)
+
+
+def test_state_stored_early_is_the_reference_s():
+    start, gradient = problem(((4, 3), (5000,), ()))
+    runners = [Runner(Braking(), [x.clone() for x in start], engine) for engine in ("reference", "fused")]
+    for t in range(1, 6):
+        for runner in runners:
+            runner.step(gradient(start, t), 0.1)
+        assert distance(runners[0].parameters, runners[1].parameters) < 1e-12
+        assert distance(list(runners[0].states().values()), list(runners[1].states().values())) < 1e-12
 
 
 class Branching(Rule):

@@ -1,18 +1,15 @@
-"""Write a traced rule out as a plain Numba module.
+"""Write a traced rule out as a plain Numba module, a function for each sweep over blocks of all parameters.
 
-One sweep over blocks of all parameters for each depth of totals, each reading only what it needs; the last
-writes parameters and state. What depends on knobs and step count alone is computed once per block in double
-precision (and again only where they change); elements are computed in the parameters' dtype.
+What depends on knobs and step count alone is computed once per block in double precision (and again only where they
+change); elements are computed in the parameters' dtype.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from steepest.engines.sweeps import Sweep, column, columns, needed, operands, reads, sweeps
 from steepest.engines.trace import Graph
-
-# The columns of the address table: step count, parameter, gradient, then the state.
-PARAMETER, GRADIENT, STATE = 1, 2, 3
 
 INFIX = {"+", "-", "*", "/", "**", "%", "<", "<=", ">", ">=", "==", "!=", "and", "or"}
 CALLS = {
@@ -102,104 +99,67 @@ def emit(graph: Graph, title: str, dtype: str, step: str) -> Program:
 class _Writer:
     def __init__(self, graph: Graph, title: str, dtype: str, step: str) -> None:
         self.graph, self.title, self.dtype, self.step = graph, title, dtype, step
-        self.columns = {path: STATE + k for k, path in enumerate([*graph.elements, *graph.scalars])}
+        self.columns = columns(graph)
         self.knobs = [node.args[0] for node in graph.nodes if node.op == "knob"]
         self.total_column = {i: q for q, i in enumerate(graph.totals)}
 
     def program(self) -> Program:
-        graph = self.graph
-        depths = max((graph.nodes[i].depth for i in graph.totals), default=0)
-        by_depth = [[i for i in graph.totals if graph.nodes[i].depth == d + 1] for d in range(depths)]
-        targets = [[graph.nodes[i].args[0] for i in totals] for totals in by_depth]
-        changed = {path: i for path, i in graph.new.items() if path in graph.elements and not self._unchanged(path, i)}
-        outputs = [graph.change, *changed.values()]
-        source = HEADER.format(title=self.title)
-        source += FINISH.format(**self._finish(), step=self.step)
-        for d in range(depths):
-            shares = [(self.total_column[i], graph.nodes[i].args[0]) for i in by_depth[d]]
-            source += SWEEP.format(depth=d, **self._sweep(targets[d], shares=shares), end="")
-        stores = [(PARAMETER, graph.change), *((self.columns[path], i) for path, i in changed.items())]
+        graph, all_sweeps = self.graph, sweeps(self.graph)
+        source = HEADER.format(title=self.title) + FINISH.format(**self._finish(), step=self.step)
         end = "        if last and blocks[b, 4]:\n            finish(table, sizes, blocks, knobs, units, tensors, model, i)"
-        source += SWEEP.format(depth=depths, **self._sweep(outputs, stores=stores), end=end)
+        for depth, sweep in enumerate(all_sweeps):
+            source += SWEEP.format(depth=depth, **self._sweep(sweep), end=end if sweep is all_sweeps[-1] else "")
+        names = [graph.nodes[i].args[2] for i in graph.totals]
         return Program(
             source=re.sub(r"\n{2,}(?= )", "\n", source),
             elements=tuple(graph.elements),
             scalars=tuple(graph.scalars),
-            sweeps=depths + 1,
-            totals=tuple(tuple((self.total_column[i], graph.nodes[i].args[2]) for i in totals) for totals in by_depth),
+            sweeps=len(all_sweeps),
+            totals=tuple(tuple((q, names[q]) for q, _ in sweep.totals) for sweep in all_sweeps[:-1]),
             by_unit=any(node.op in ("total", "size") and "unit" in node.args for node in graph.nodes),
-            reads=tuple(len(list(self._inputs(t))) for t in [*targets, outputs]),
-            writes=len(outputs),
+            reads=tuple(len(reads(graph, sweep)) for sweep in all_sweeps),
+            writes=sum(len(sweep.stores) for sweep in all_sweeps),
         )
-
-    def _unchanged(self, path: str, i: int) -> bool:
-        node = self.graph.nodes[i]
-        return node.op == "state" and node.args == (path,)
-
-    # --- what is needed ---------------------------------------------------------------------------
-
-    def _needed(self, targets: Iterable[int]) -> list[int]:
-        """The nodes beneath the targets, in order; a total ends the search: it is known by then."""
-        seen: set[int] = set()
-        stack = list(targets)
-        while stack:
-            i = stack.pop()
-            if i not in seen:
-                seen.add(i)
-                stack += self._operands(i)
-        return sorted(seen)
-
-    def _operands(self, i: int) -> list[int]:
-        node = self.graph.nodes[i]
-        return [] if node.op in ("const", "knob", "state", "p", "g", "t", "size", "total") else list(node.args)
 
     def _steady(self, i: int) -> bool:
         """Whether a number is the same for all parameters of a group that are at the same step."""
-        return not any(self.graph.nodes[k].op in ("state", "size", "total") for k in self._needed([i]))
+        return not any(self.graph.nodes[k].op in ("state", "size", "total") for k in needed(self.graph, [i]))
 
-    def _inputs(self, targets: Iterable[int]) -> Iterator[int]:
-        return (i for i in self._needed(targets) if self.graph.nodes[i].op in ("p", "g", "state") and self.graph.nodes[i].element)
-
-    # --- code -------------------------------------------------------------------------------------
-
-    def _sweep(self, targets: list[int], shares: list = (), stores: list = ()) -> dict[str, str]:  # type: ignore[assignment]
+    def _sweep(self, sweep: Sweep) -> dict[str, str]:
         nodes = self.graph.nodes
-        needed = self._needed(targets)
-        used = {a for i in needed if nodes[i].element for a in self._operands(i) if not nodes[a].element}
-        used |= {i for i in targets if not nodes[i].element}
+        wanted = needed(self.graph, sweep.targets, sweep.stored)
+        formed = [i for i in wanted if nodes[i].element and i not in sweep.stored]
+        used = {a for i in formed for a in operands(self.graph, i) if not nodes[a].element}
+        used |= {i for i in sweep.targets if not nodes[i].element}
         steady: list[str] = ["pass"]
         numbers: list[str] = []
-        for i in needed:
+        for i in wanted:
             if not nodes[i].element:
                 lines = steady if self._steady(i) else numbers
                 lines.append(self._number(i))
                 if i in used:
                     lines.append(f"e{i} = s{i}" if nodes[i].truth else f"e{i} = {self.dtype}(s{i})")
-        columns = {self._column(i) for i in self._inputs(targets)} | {column for column, _ in stores}
+        lie = reads(self.graph, sweep) | {c for c, _ in sweep.stores}
         width = 4 if self.dtype == "float32" else 8
-        arrays = [f"x{c} = carray(pointer(table[i, {c}] + start * {width}, {self.dtype}), n)" for c in sorted(columns)]
-        elements = [self._element(i) for i in needed if nodes[i].element]
-        elements += [f"total{q} = plus(total{q}, float64(e{i}))" for q, i in shares]
-        elements += [f"x{column}[j] = e{i}" for column, i in stores]
+        arrays = [f"x{c} = carray(pointer(table[i, {c}] + start * {width}, {self.dtype}), n)" for c in sorted(lie)]
+        elements = [f"e{i} = x{sweep.stored[i]}[j]" if i in sweep.stored else self._element(i) for i in wanted if nodes[i].element]
+        elements += [f"total{q} = plus(total{q}, float64(e{i}))" for q, i in sweep.totals]
+        elements += [f"x{c}[j] = e{i}" for c, i in sweep.stores]
         return dict(
             step=self.step,
             steady=_lines(steady[1:] or steady, 12),
             numbers=_lines(numbers, 8),
             arrays=_lines(arrays, 8),
-            zeros=_lines([f"total{q} = 0.0" for q, _ in shares], 8),
+            zeros=_lines([f"total{q} = 0.0" for q, _ in sweep.totals], 8),
             elements=_lines(elements, 12),
-            shares=_lines([f"partial[b, {q}] = total{q}" for q, _ in shares], 8),
+            shares=_lines([f"partial[b, {q}] = total{q}" for q, _ in sweep.totals], 8),
         )
 
     def _finish(self) -> dict[str, str]:
         targets = {path: self.graph.new[path] for path in self.graph.scalars}
-        numbers = [self._number(i) for i in self._needed(targets.values())]
+        numbers = [self._number(i) for i in needed(self.graph, targets.values())]
         stores = [f"carray(pointer(table[i, {self.columns[path]}], float64), 1)[0] = s{i}" for path, i in targets.items()]
         return dict(numbers=_lines(numbers, 4), stores=_lines(stores, 4))
-
-    def _column(self, i: int) -> int:
-        node = self.graph.nodes[i]
-        return {"p": PARAMETER, "g": GRADIENT}.get(node.op) or self.columns[node.args[0]]
 
     def _number(self, i: int) -> str:
         op, args = self.graph.nodes[i].op, self.graph.nodes[i].args
@@ -222,7 +182,7 @@ class _Writer:
         node = self.graph.nodes[i]
         if node.op in ("p", "g", "state"):
             comment = f"  # {node.args[0]}" if node.args else f"  # {node.op}"
-            return f"e{i} = x{self._column(i)}[j]{comment}"
+            return f"e{i} = x{column(self.graph, i)}[j]{comment}"
         return f"e{i} = {self._formula(i, 'e', self.dtype)}"
 
     def _formula(self, i: int, letter: str, dtype: str) -> str:

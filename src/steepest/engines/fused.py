@@ -14,8 +14,9 @@ from steepest.core.errors import ParameterError
 from steepest.core.rule import Rule
 from steepest.engines import disk
 from steepest.engines.base import Cell, Knobs, Stepping, check_gradient
-from steepest.engines.emit import GRADIENT, Program, emit
+from steepest.engines.emit import Program, emit
 from steepest.engines.kernel import BLOCK, LARGE_BLOCK, block_table, gather
+from steepest.engines.sweeps import GRADIENT
 from steepest.engines.threads import sweep
 from steepest.engines.trace import trace
 

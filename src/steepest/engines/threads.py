@@ -16,8 +16,10 @@ import torch
 
 # Below this many elements one thread is done before a second one has woken up.
 PARALLEL = 1 << 19
-# Elements a thread takes at once.
-STRETCH = 1 << 18
+# The most elements a thread takes at once. Each turn needs the GIL for some microseconds, while another thread may hold it.
+STRETCH = 1 << 20
+# At least so many turns for each thread, so that one on a busy core is helped.
+TURNS = 4
 
 
 @cache
@@ -34,7 +36,7 @@ def sweep(kernel: Callable, arguments: tuple[Any, ...], blocks: int, elements: i
     if threads == 1 or elements < PARALLEL:
         kernel(*arguments, 0, blocks, last)
         return False
-    turns, stretch = count(), max(1, blocks * STRETCH // max(elements, 1))
+    turns, stretch = count(), max(1, blocks * min(STRETCH, elements // (TURNS * threads)) // elements)
 
     def work() -> None:
         for turn in turns:
