@@ -12,6 +12,9 @@ import torch
 # Tests measure memory: a run within them leaves the C library's ways as they are (`train/heap.py` heeds what the environment says).
 os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", "131072")
 
+# No test asks the network for data; those of downloads ask a server of their own.
+os.environ.setdefault("STEEPEST_OFFLINE", "1")
+
 # The same examples on every run, and no deadline: a first call may compile a kernel.
 hypothesis.settings.register_profile("steepest", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("steepest")

@@ -640,14 +640,17 @@ def test_mnist_from_its_files(tmp_path, monkeypatch):
 
 def test_files_that_are_missing_are_named_once_with_their_place(tmp_path, monkeypatch):
     monkeypatch.delenv("STEEPEST_DATA", raising=False)
+    monkeypatch.setenv("STEEPEST_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("STEEPEST_OFFLINE", "1")
     with pytest.raises(DataError) as found:
         gather("mnist")
-    assert "STEEPEST_DATA is not set" in str(found.value) and all(name in str(found.value) for name in NAMES)
+    assert "set STEEPEST_DATA to the folder around it" in str(found.value) and all(name in str(found.value) for name in NAMES)
     monkeypatch.setenv("STEEPEST_DATA", str(tmp_path))
     put_mnist(tmp_path / "mnist", NAMES[1:3])
     with pytest.raises(DataError) as found:
         gather("mnist")
-    assert str(found.value) == f"mnist is not complete: put {NAMES[0]}, {NAMES[3]} (packed as .gz or not) into {tmp_path / 'mnist'}"
+    missing = f"{NAMES[0]}.gz, {NAMES[3]}.gz"
+    assert str(found.value) == f"mnist is not complete, and STEEPEST_OFFLINE is set: put {missing} into {tmp_path / 'mnist'}"
 
 
 def test_files_that_were_mixed_up(tmp_path, monkeypatch):

@@ -1,15 +1,14 @@
 """The IDX format of MNIST and its kin: a magic number, the shape, and bytes; nothing is unpickled."""
 
-import gzip
 import math
 import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from steepest.data.archive import unpacked
 from steepest.data.parts import DataError
 
 # The third byte of the file names the type of its numbers.
@@ -21,10 +20,7 @@ DIMENSIONS = 64
 
 def read_idx(path: Path) -> Tensor:
     """The array in an IDX file, packed by gzip or not."""
-    try:
-        raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError, zlib.error) as problem:
-        raise DataError(f"{path} cannot be read: {problem}") from None
+    raw = unpacked(path)
     if len(raw) < 4 or raw[:2] != b"\0\0" or raw[2] not in TYPES:
         raise DataError(f"{path} is no IDX file: it begins with {raw[:4].hex() or 'nothing'}")
     kind, ndim = np.dtype(TYPES[raw[2]]), raw[3]

@@ -1,85 +1,18 @@
 """Preprocessing: fitted on the training part alone, kept with the run, and the same wherever the model is used."""
 
 from collections.abc import Sequence
-from math import inf
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from steepest.core.errors import SettingError, nearest
-from steepest.core.knob import Settings, knob, option
 from steepest.data.parts import Arrays, DataError, Loader, Part, is_text
+from steepest.data.steps import PREPROCESS, Scale, Step
 from steepest.data.vocabulary import Vocabulary
 
 # What is learned from this many samples is what would be learned from all, to three digits; and so many numbers fit into memory.
 ENOUGH, NUMBERS = 50_000, 1 << 26
-
-
-class Step(Settings):
-    """One step of preprocessing: what it learns from training inputs, and what it does to a batch of inputs."""
-
-    def fit(self, x: Tensor) -> dict[str, Tensor]:
-        return {}
-
-    def apply(self, x: Tensor, fitted: dict[str, Tensor]) -> Tensor:
-        raise NotImplementedError
-
-
-class Scale(Step):
-    """Into [0, 1]: bytes by 255, other numbers by the smallest and largest of the training data."""
-
-    def fit(self, x: Tensor) -> dict[str, Tensor]:
-        if x.dtype == torch.uint8:
-            return {"low": torch.tensor(0.0), "range": torch.tensor(255.0)}
-        low, high = fractions(x.min()), fractions(x.max())
-        return {"low": low, "range": torch.where(high > low, high - low, 1.0)}
-
-    def apply(self, x: Tensor, fitted: dict[str, Tensor]) -> Tensor:
-        x = fractions(x)
-        return x / fitted["range"] if not fitted["low"] else (x - fitted["low"]) / fitted["range"]
-
-
-class Standardize(Step):
-    """Mean 0 and deviation 1, for each channel of images and sound, for each column of a table."""
-
-    def fit(self, x: Tensor) -> dict[str, Tensor]:
-        x = fractions(x)
-        dims = [d for d in range(x.ndim) if d != 1] if x.ndim > 1 else [0]
-        deviation, mean = torch.std_mean(x, dim=dims, keepdim=True, correction=0)
-        return {"mean": mean[0], "deviation": torch.where(deviation > 0, deviation, 1.0)[0]}
-
-    def apply(self, x: Tensor, fitted: dict[str, Tensor]) -> Tensor:
-        mean = fitted["mean"]
-        # Checked, since numbers of another shape might be stretched to this one without a word.
-        if x.ndim != mean.ndim + 1 or x.shape[1:2] != mean.shape[:1]:
-            learned = ", ".join(["N", *map(str, mean.shape[:1]), *["..."] * (mean.ndim - 1)])
-            raise DataError(f"inputs of shape {tuple(x.shape)} cannot be standardized: what was learned is for ({learned})")
-        return (fractions(x) - mean) / fitted["deviation"]
-
-
-class Level(Step):
-    """Sound to a common level: the root mean square of the training data, or of each sample, becomes `level`."""
-
-    level: float = knob(0.1, "root mean square afterwards", valid=(1e-6, inf))
-    each: bool = option(False, "bring each sample to the level, rather than all by one factor")
-
-    def fit(self, x: Tensor) -> dict[str, Tensor]:
-        return {"rms": fractions(x).square().mean().sqrt().clamp(min=1e-8)}
-
-    def apply(self, x: Tensor, fitted: dict[str, Tensor]) -> Tensor:
-        x = fractions(x)
-        if not self.each:
-            return x * (self.level / fitted["rms"])
-        rms = x.square().mean(dim=tuple(range(1, x.ndim)), keepdim=True).sqrt()
-        return x * (self.level / rms.clamp(min=1e-8))
-
-
-def fractions(x: Tensor) -> Tensor:
-    return x.to(torch.get_default_dtype())
-
-
-PREPROCESS: dict[str, type[Step]] = {"scale": Scale, "standardize": Standardize, "level": Level}
 
 
 class Preprocess:
@@ -140,14 +73,15 @@ def fit(given: Sequence[Any], train: Part) -> Preprocess:
     one = _one(train)
     if is_text(one) and vocabulary is None:
         raise DataError("the data is text; give preprocess=[Vocabulary()] to turn it into numbers")
-    if vocabulary is not None and not is_text(one):
+    # One that knows its words already may stand beside data that are numbered by it, for texts that come later.
+    if vocabulary is not None and vocabulary.numbers is None and not is_text(one):
         raise DataError("preprocess has a Vocabulary, and the data is no text")
     if not given:
         # Bytes need no look at the others: their range is known.
         return Preprocess(*([Scale()], [Scale().fit(one)]) if getattr(one, "dtype", None) == torch.uint8 else ([], []))
     x: Any = _inputs(train, one)
-    if vocabulary is not None:
-        vocabulary = vocabulary.fit(x)
+    if vocabulary is not None and is_text(one):
+        vocabulary = vocabulary.fit(x) if vocabulary.numbers is None else vocabulary
         x = vocabulary(x) if steps else None
     if steps and not isinstance(x, Tensor):
         raise DataError(f"preprocess needs inputs that are one tensor, and these are {type(x).__name__}")

@@ -148,6 +148,19 @@ def classes(data: Part) -> int | None:
     return int(y.max()) + 1
 
 
+def labelled(name: str, train: tuple[Any, Tensor], test: tuple[Any, Tensor], count: int) -> Data:
+    """Samples with their classes, of which each must be there to be learned."""
+    for kind, (_, y) in (("training", train), ("test", test)):
+        if len(y) == 0:
+            raise DataError(f"{name} has no {kind} samples")
+        if int(y.min()) < 0 or int(y.max()) >= count:
+            raise DataError(f"the {kind} labels of {name} go from {int(y.min())} to {int(y.max())}; they must be 0 to {count - 1}")
+    counts = torch.bincount(train[1], minlength=count)
+    if (counts == 0).any():
+        raise DataError(f"class {int((counts == 0).nonzero()[0])} of {name} has no training sample; the files are not complete")
+    return Data(Arrays(train), test=Arrays(test))
+
+
 def balanced(data: Part) -> Tensor:
     """A weight per class, in inverse proportion to its share: all classes together weigh as much as before."""
     y = data.target

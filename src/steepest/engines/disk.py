@@ -9,11 +9,12 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
+from steepest.core.cache import cache_folder
+
 
 def folder() -> Path:
-    """`$STEEPEST_CACHE`, else the user's cache folder, else (where neither can be written) a temporary one."""
-    chosen = os.environ.get("STEEPEST_CACHE")
-    base = Path(chosen) if chosen else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "steepest"
+    """The cache folder, or, where it cannot be written, a temporary one."""
+    base = cache_folder()
     try:
         base.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=base):
