@@ -1,6 +1,7 @@
 """Augmentation: pixels against literal formulas, draws against their distributions, and that nothing else is touched."""
 
 import math
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ from torch.nn import functional as F
 
 from steepest.core.errors import SettingError
 from steepest.core.rng import generator
-from steepest.regularizers.augment import AUGMENTATIONS, Chain, geometry, images, light, policies, text
+from steepest.regularizers import REGULARIZERS
+from steepest.regularizers.augment import AUGMENTATIONS, Chain, common, geometry, images, light, policies, text
 from steepest.regularizers.augment import audio as sound
 from steepest.regularizers.augment.common import normal, stream, uniform
 from steepest.regularizers.augment.common import windows as cut_windows
@@ -365,8 +367,8 @@ def test_a_chain_draws_as_its_parts_do_and_samples_once(monkeypatch):
     assert torch.equal(found, expected)
 
     calls = []
-    sampler = F.grid_sample
-    monkeypatch.setattr(F, "grid_sample", lambda *a, **k: (calls.append(1), sampler(*a, **k))[1])
+    warp = geometry.warp
+    monkeypatch.setattr(geometry, "warp", lambda *given: (calls.append(1), warp(*given))[1])
     Chain(parts=parts).change(x, None, draws())
     assert len(calls) == 1
     Chain(parts=(Rotate(), Scale(border="edge"), Crop(), Shear())).change(x, None, draws())
@@ -391,6 +393,92 @@ def test_an_empty_chain_changes_nothing_and_other_changes_may_stand_in_it():
     assert Chain().change(x, y, draws())[0] is x
     found, target = Chain(parts=(Flip(), Mixup())).change(x, y, draws())
     assert found.shape == x.shape and torch.equal(target.a, y)
+
+
+# --- one pass, or torch's several ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def by_torch(monkeypatch):
+    """Within `with by_torch():` nothing is compiled."""
+
+    @contextmanager
+    def without():
+        with monkeypatch.context() as patch:
+            patch.setattr(common, "_compiled", lambda: None)
+            yield
+
+    assert common.passes(X), "Numba is there, or these tests compare torch with itself"
+    return without
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.uint8], ids=str)
+@pytest.mark.parametrize("name", [*IMAGES, "time_shift", "specaugment", "cutout"])
+def test_one_pass_gives_what_torch_gives(name, dtype, by_torch):
+    x = suited(name) if name in AUGMENTATIONS else pictures()
+    if dtype == torch.uint8 and x.ndim < 4:
+        pytest.skip("sounds are floats")
+    x = bytes_of(x) if dtype == torch.uint8 else x.to(dtype)
+    change = REGULARIZERS[name](**STRONG.get(name, {}))
+    found, _ = change.change(x, None, draws(name))
+    with by_torch():
+        expected, _ = change.change(x, None, draws(name))
+    assert found.dtype == expected.dtype
+    if name in ("flip", "crop", "erase", "time_shift", "specaugment", "cutout"):
+        assert torch.equal(found, expected)
+    elif "augment" in name:  # a last digit may be another level of gray
+        assert ((found - expected).abs() > 1e-5).double().mean() < 0.02
+    else:
+        assert torch.allclose(found, expected, rtol=0, atol=1e-12 if dtype == torch.float64 else 1e-5)
+
+
+@pytest.mark.parametrize("border", geometry.BORDERS)
+@pytest.mark.parametrize("dtype", [torch.float64, torch.uint8], ids=str)
+def test_strong_warps_are_the_same_in_one_pass(border, dtype, by_torch):
+    x = bytes_of(pictures(5, 2, 6, 11)) if dtype == torch.uint8 else pictures(5, 2, 6, 11)
+    u = uniform(5, 6, draws("strong")) * 6 - 3
+    matrices = geometry.affine(u[0], u[1], 9 * u[2], u[3], u[4], 9 * u[5])
+    found = geometry.warp(x, matrices, border)
+    with by_torch():
+        assert torch.allclose(found, geometry.warp(x, matrices, border), rtol=0, atol=1e-12 if dtype == torch.float64 else 1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.uint8], ids=str)
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf, 1e30, -1e30])
+def test_places_that_are_no_numbers_are_read_from_nowhere_else(wrong, dtype):
+    """A loop without checks may not leave its memory: what is found is of the image or its border."""
+    x = torch.full((2, 3, 8, 8), 0.5) if dtype == torch.float32 else torch.full((2, 3, 8, 8), 51, dtype=torch.uint8)
+    level = 0.5 if dtype == torch.float32 else 0.2
+    for place in range(6):
+        for border in geometry.LIMITS:
+            numbers = torch.tensor([1.0, 0, 0, 0, 1, 0], dtype=torch.float64)
+            numbers[place] = wrong
+            found = geometry.warp(x, geometry.affine(*numbers.expand(2, 6).T), border)
+            assert found.isnan().any() or ((found > -1e-6) & (found < level + 1e-6)).all()
+
+
+@pytest.mark.parametrize("layer", ["loops", "torch"])
+def test_shifts_and_boxes_of_any_size(layer, by_torch):
+    x = pictures(6, 2, 5, 7)
+    down, right = torch.tensor([0, 2, -3, 5, -9, 1]), torch.tensor([0, -7, 4, 1, 2, 6])
+    boxes = torch.tensor([[[0, 5, 0, 7], [1, 1, 2, 3]], [[-3, 2, -1, 3], [4, 9, 5, 99]]]).repeat(3, 1, 1)
+    values = torch.arange(6.0)
+    with by_torch() if layer == "torch" else nullcontext():
+        moved, hidden = common.shift(x, down, right), common.hide(x, boxes, values)
+    for i in range(6):
+        d, r = int(down[i].clamp(-5, 5)), int(right[i].clamp(-7, 7))
+        assert torch.equal(moved[i], F.pad(x[i], (-r, r, -d, d)))
+        expected = x[i].clone()
+        for top, bottom, left, right_ in boxes[i].tolist():
+            expected[:, max(top, 0) : bottom, max(left, 0) : right_] = values[i]
+        assert torch.equal(hidden[i], expected)
+
+
+@pytest.mark.parametrize("name", [name for name in IMAGES if "augment" not in name])
+def test_gradients_pass(name):
+    x = pictures().requires_grad_()
+    make(name).change(x, None, draws(name))[0].sum().backward()
+    assert x.grad is not None and x.grad.count_nonzero() > 0
 
 
 # --- light --------------------------------------------------------------------------------------------

@@ -399,11 +399,13 @@ def test_list_pipes_lines_with_tabs(capsys: pytest.CaptureFixture[str]) -> None:
     assert [entry["name"] for entry in json.loads(capsys.readouterr().out)] == list(RULES)
 
 
-def test_list_does_not_wait_for_torch() -> None:
+def test_lists_and_schedules_do_not_wait_for_torch() -> None:
     code = """
 import sys
 from steepest.cli.main import main
 main(["list"])
+main(["explain", "cosine"])
+main(["explain", "warmup_cosine"])
 assert not {"torch", "numpy", "numba"} & sys.modules.keys()
 """
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, capture_output=True)

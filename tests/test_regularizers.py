@@ -1,9 +1,15 @@
 """Every regularizer: the numbers of its paper, what it leaves alone, and what it says to bad input."""
 
 import copy
+import json
 import math
+import os
+import subprocess
+import sys
 from collections import Counter
 from functools import partial
+from importlib import import_module
+from pathlib import Path
 
 import pytest
 import torch
@@ -29,6 +35,7 @@ from steepest.rules import L1 as WrappedL1
 from steepest.rules import L2 as WrappedL2
 from steepest.rules import Adam
 
+EXPERIMENTS = Path(__file__).parent.parent / "experiments"
 KINDS = (
     kinds.Penalty, kinds.Projection, kinds.BatchChange, kinds.TargetChange, kinds.GradientChange, kinds.Surgery, kinds.Adversarial,
 )  # fmt: skip
@@ -87,6 +94,46 @@ def test_every_one_has_a_card_and_a_kind(name):
     for text in (cls.use, cls.hurts, cls.cost):
         assert text.endswith(".") and "\n" not in text
     assert cls.__doc__ and cls() == cls()
+
+
+@pytest.fixture
+def measuring(monkeypatch):
+    """The experiment whose figures the cards tell."""
+    monkeypatch.syspath_prepend(EXPERIMENTS)
+    return import_module("cards")
+
+
+def test_cards_tell_what_the_kept_results_say(measuring):
+    found = json.loads(measuring.RESULTS.read_text())
+    for name, cls in REGULARIZERS.items():
+        assert cls.measured.endswith(measuring.sentence(name, found)), f"{name}: python experiments/cards.py --say"
+        assert len(found["runs"][name]) >= 8
+
+
+def test_a_verdict_on_a_card_is_that_of_its_interval(measuring):
+    none, better, alike = (
+        {str(seed): {"right": x, "steps": 1} for seed, x in enumerate(row)} for row in ((0.5, 0.6), (0.7, 0.81), (0.5, 0.7))
+    )
+    found = {"runs": {"none, digits": none, "mixup": better, "cutmix": alike}, "step": {"mixup": 1.234, "cutmix": 2.0}}
+    said = measuring.sentence("mixup", found)
+    assert said.startswith("At its defaults: +20.50 points of accuracy [+14.15, +26.85] on 200 digits")
+    assert "(55.0 % without it, n = 2 seeds); 1.23 times the step." in said
+    assert "n = 2 seeds), not distinguishable; 2.00 times" in measuring.sentence("cutmix", found)
+
+
+@pytest.mark.slow
+def test_cards_are_measured_and_measuring_goes_on_where_it_stopped(tmp_path):
+    results = tmp_path / "cards.json"
+    command = [sys.executable, "-W", "error", EXPERIMENTS / "cards.py", "--only", "l2", "--results", results, "--seeds"]
+    runs = []
+    for seeds in ("1", "2"):
+        done = subprocess.run([*command, seeds], env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=True)
+        runs.append(json.loads(results.read_text())["runs"])
+        assert len(done.stdout.splitlines()) == 3, "without and with it by one seed, and its step's time"
+    assert all(runs[1][name]["0"] == runs[0][name]["0"] for name in runs[0])
+    assert runs[1]["l2"].keys() == {"0", "1"}
+    digits = json.loads((EXPERIMENTS / "results" / "cards.json").read_text())["runs"]
+    assert abs(digits["l2"]["0"]["right"] - runs[0]["l2"]["0"]["right"]) < 0.05
 
 
 DRAWN = {

@@ -1,5 +1,6 @@
 """Schedules: the formulas, torch's own schedulers step by step, spans without off-by-one, and mistakes in one clear line."""
 
+import json
 import math
 import pickle
 import subprocess
@@ -18,7 +19,7 @@ import steepest as sp
 from steepest.core.errors import SettingError, StateError
 from steepest.schedules import SCHEDULES, Length, batch_sizes, grow_batch, of, plateau_of, read, torch_scheduler, whole
 from steepest.schedules.decays import FALLS
-from steepest.schedules.reading import PREFIX
+from steepest.schedules.reading import PREFIX, said
 from steepest.schedules.span import parse
 
 COMPOSED = {
@@ -488,7 +489,29 @@ def test_other_schedules_find_their_epoch_though_the_batch_grows():
     at = [k for k in range(1, 300) if rate(length.progress(k)) != rate(length.progress(k - 1))]
     assert at == [100, 250]
     assert Length(300, epochs=4).share("x", "3 epochs") != length.share("x", "3 epochs")
-    assert length.share("x", "3500 samples") == pytest.approx(275 / 299)
+    assert length.share("x", "3500 samples") == pytest.approx(length.progress(275))
+    assert length.progress(0) == 0.0 and length.progress(299) == 1.0
+    assert length.share("x", "60 steps") == length.progress(60) and length.share("x", "270 steps") == pytest.approx(length.progress(270))
+
+
+def test_an_epoch_is_as_long_wherever_it_begins_though_the_batch_grows():
+    """Durations in epochs that do not begin with the run: stairs, the decay at the end, a warmup in the middle."""
+    length = batch_sizes(10, 1000, 4, of("step", dict(at="50%", factor=2))).length()  # epochs begin at 0, 100, 200, 250
+    for schedule, moments in (
+        (of("staircase", dict(every="1 epochs", factor=0.5)), [100, 200, 250]),
+        (read([{"shape": "constant", "until": "2 epochs"}, {"shape": "staircase", "every": "1 epochs", "factor": 0.5}]), [250]),
+    ):
+        made = schedule.resolve(length)
+        values = [made(length.progress(k)) for k in range(300)]
+        assert [k for k in range(1, 300) if values[k] != values[k - 1]] == moments
+    decay = of("stable_decay", dict(decay="1 epochs")).resolve(length)
+    values = [decay(length.progress(k)) for k in range(300)]
+    assert [k for k in range(300) if values[k] == 1.0][-1] in (249, 250) and values[-1] == pytest.approx(decay(1.0))
+    second = read([{"shape": "constant", "until": "2 epochs"}, {"shape": "warmup", "inner": "constant", "warmup": "1 epochs"}])
+    second = second.resolve(length)
+    assert second(length.progress(249)) < 1.0 == second(length.progress(250))
+    cut = Length(225, epochs=2.5, starts=(0, 100, 200))  # a run that ends within an epoch
+    assert [cut.progress(k) for k in (0, 100, 200, 224)] == pytest.approx([0, 1 / 2.48, 2 / 2.48, 1.0])
 
 
 def test_a_constant_batch_is_two_numbers():
@@ -502,15 +525,24 @@ def test_growing_the_batch_is_the_same_ratio():
     decay = of("step", dict(at=["25%", "50%", "75%"], factor=0.5))
     for schedule in (decay, of("warmup_step", dict(warmup="10%", at=["25%", "50%", "75%"], factor=0.5)), of("cosine", dict(end=0.01))):
         for keep, most in (("lr", math.inf), ("lr", 4.0), ("batch", math.inf)):
-            grown = grow_batch(schedule, keep, most)
+            grown = {knob: read(said) for knob, said in grow_batch(schedule, keep, most).items()}
             for x in (0.0, 0.05, 0.2, 0.3, 0.6, 0.9, 1.0):
                 lr, batch = grown["lr"](x), grown["batch"](x)
                 assert lr / batch == pytest.approx(schedule(x), rel=1e-12) and 1 <= batch <= most
                 if keep == "batch":
                     assert batch == 1
-    assert [grow_batch(decay)["lr"](x) for x in (0, 1)] == [1, 1] and grow_batch(decay)["batch"](1) == 8
+    table = {"shape": "step", "at": [0.25, 0.5, 0.75], "factor": 0.5}
+    grown = {"lr": {"shape": "constant"}, "batch": {"shape": "inverse", "inner": table, "most": math.inf}}
+    assert grow_batch(decay) == grow_batch(table) == grown
     sizes = batch_sizes(128, 60_000, 4, grow_batch(decay)["batch"])
     assert [next(sizes.of_epoch(e)) for e in range(4)] == [128, 256, 512, 1024]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_schedule_says_what_it_is_read_from(name):
+    schedule = made(name)
+    table = said(schedule)
+    assert read(table) == schedule == read(json.loads(json.dumps(table)))
 
 
 def test_whole_numbers_for_lengths():

@@ -1,18 +1,17 @@
-"""All that can be said about a schedule or a regularizer: the class is its own card."""
+"""All that can be said about a schedule: the class is its own card. No torch is needed."""
 
 import json
 from dataclasses import fields
 from typing import Any
 
+from steepest.cli.catalog import REGISTRIES, registry
 from steepest.cli.curve import ACROSS
 from steepest.cli.notation import symbol
 from steepest.core.knob import Knob, Option, Settings
-from steepest.regularizers import REGULARIZERS
 from steepest.schedules import SCHEDULES, Plateau, Schedule, Warmup, plateau_of, read
 from steepest.schedules.reading import PREFIX
 from steepest.schedules.span import percent
 
-CARDS: dict[str, Any] = {"schedules": SCHEDULES, "regularizers": REGULARIZERS}
 SPANS = 'A span is a share of the run, or "10%", "3 epochs", "500 steps", "60000 samples", "1e6 tokens".'
 # What a schedule that is made of others is shown with.
 EXAMPLES: dict[str, dict[str, Any]] = {
@@ -21,21 +20,12 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "product": {"parts": ["linear", "triangular"]},
     "inverse": {"inner": {"shape": "step", "factor": 0.5}},
 }
-# Where the training loop calls it, by the abstract class it comes from.
-CALLS = {
-    "Penalty": "loss = loss + {}.loss(model)",
-    "Projection": "{}.project(model)  # after each step",
-    "BatchChange": "x, y = {}.change(x, y, generator)",
-    "TargetChange": "loss = {}.loss(logits, target, base)  # base: the loss without it",
-    "GradientChange": "{}.change(grads, generator, k)  # before step k",
-    "Surgery": "model = {}.build(model)  # before training",
-    "Adversarial": "x = {}.change(model, loss, x, y, generator)",
-    "EarlyStopping": "state = {0}.observe(state, value)  # from {0}.start(), until {0}.stop(state)",
-}
 
 
-def card_facts(kind: str, name: str) -> dict[str, Any]:
-    return (schedule_facts if kind == "schedules" else regularizer_facts)(name)
+def schedule_called(asked: str) -> str | None:
+    """The schedule of exactly this name, if nothing else has it. Of other spellings `facts.find` knows, which imports torch."""
+    others = {name for kind in REGISTRIES if kind != "schedules" for name in registry(kind)}
+    return asked if asked.removeprefix(PREFIX) in SCHEDULES and asked not in others else None
 
 
 def schedule_facts(name: str) -> dict[str, Any]:
@@ -103,35 +93,6 @@ def standing_still(plateau: Plateau, evaluations: int) -> list[float]:
         state = plateau.observe(state, 1.0)
         factors.append(plateau.factor(state))
     return factors
-
-
-def regularizer_facts(name: str) -> dict[str, Any]:
-    cls = REGULARIZERS[name]
-    specs = {**cls.own_knobs(), **cls.own_options()}
-    main = cls.main
-    shorthand = f"{name} = {table(specs[main].default)}" if main in specs else f"{name} = {{}}"
-    call = next((call for base in cls.__mro__ for known, call in CALLS.items() if base.__name__ == known), "")
-    return dict(
-        name=name,
-        kind="regularizer",
-        cls=cls.__name__,
-        about=paragraphs(cls),
-        paper=cls.paper,
-        use=cls.use,
-        hurts=cls.hurts,
-        cost=cls.cost,
-        measured=cls.measured,
-        knobs=[knob_fact(of, spec) for of, spec in cls.own_knobs().items()],
-        options=[option_fact(of, spec) for of, spec in cls.own_options().items()],
-        note=f"The shorthand in a recipe sets {main}." if main else "",
-        # Stopping is no part of the loss: a recipe has a section for it.
-        recipe=["[stop]" if name == "early_stopping" else "[regularize]", shorthand.replace("early_stopping", "patience")],
-        code=[
-            "from steepest.regularizers import REGULARIZERS",
-            f'{name} = REGULARIZERS["{name}"]({f"{main}={specs[main].default!r}" if main in specs else ""})',
-            *([call.format(name)] if call else []),
-        ],
-    )
 
 
 def paragraphs(cls: type[Settings]) -> list[str]:

@@ -36,14 +36,22 @@ def explain(
     steepest explain warmup_cosine
     steepest explain lion --json
     """
-    from steepest.cli.facts import facts  # torch: only this verb waits for it
-
-    known = facts(name)
+    known = _facts(name)
     if as_json:
         show_json(known)
     else:
         out = console()
         show(out, *PAGES[known["kind"]](known, out))
+
+
+def _facts(name: str) -> dict[str, Any]:
+    from steepest.cli.cards import schedule_called, schedule_facts
+
+    if shape := schedule_called(name):
+        return schedule_facts(shape)
+    from steepest.cli.facts import facts  # torch: schedules are numbers, and do not wait for it
+
+    return facts(name)
 
 
 def page(known: dict[str, Any], out: Console) -> Iterator[RenderableType]:

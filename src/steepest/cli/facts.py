@@ -4,9 +4,10 @@ from typing import Any
 
 import torch
 
-from steepest.cli.cards import CARDS, card_facts, knob_fact, option_fact
+from steepest.cli.cards import knob_fact, option_fact, schedule_facts
 from steepest.cli.formula import formula, legend
 from steepest.cli.notation import number, symbol
+from steepest.cli.regularizer_card import regularizer_facts
 from steepest.cli.starts import start_facts
 from steepest.core.errors import SettingError, nearest
 from steepest.core.rule import Rule, flatten
@@ -16,15 +17,18 @@ from steepest.init import INITIALIZERS, PLANS
 from steepest.optim import OPTIMIZERS
 from steepest.optim.row import read
 from steepest.optim.table import ROWS
+from steepest.regularizers import REGULARIZERS
 from steepest.rules import ALIASES, RULES, WRAPPERS
 from steepest.rules.adam import Adam
 from steepest.rules.wrapper import Wrapper
 from steepest.rules.wrappers import L2
+from steepest.schedules import SCHEDULES
 from steepest.schedules.reading import ALIASES as SHAPES
 from steepest.schedules.reading import PREFIX
 
 # One class of torch's is two rules of ours.
 FACES = {"gd": "SGD", "momentum": "SGD"}
+CARDS: dict[str, Any] = {"schedules": SCHEDULES, "regularizers": REGULARIZERS}
 STARTS = {"initializers": INITIALIZERS, "plans": PLANS}
 NAMES: dict[str, Any] = {"rules": RULES, "wrappers": WRAPPERS, **STARTS, **CARDS}
 CLASSES = {kind: names for kind, names in NAMES.items() if kind not in STARTS}
@@ -37,7 +41,7 @@ def facts(asked: str) -> dict[str, Any]:
     if kind in STARTS:
         return start_facts(kind, name)
     if kind in CARDS:
-        return card_facts(kind, name)
+        return schedule_facts(name) if kind == "schedules" else regularizer_facts(name)
     cls = (RULES | WRAPPERS)[name]
     rule = cls(inner=Adam()) if issubclass(cls, Wrapper) else cls()
     lines = formula(rule)

@@ -28,7 +28,7 @@ def pgd(x: Tensor, start: Tensor, slope: Slope, epsilon: float, step: float, ste
     return z
 
 
-def slope_of(model: nn.Module, loss: Loss, y: Any) -> Slope:
+def slope_of(model: Callable[[Tensor], Any], loss: Loss, y: Any) -> Slope:
     """The gradient of the loss with respect to the inputs; no parameter's gradient is touched."""
 
     def slope(x: Tensor) -> Tensor:
@@ -98,6 +98,11 @@ class FGSM(Bounded):
     use = "A first defense of classifiers of images; set epsilon (8/255 for color images, 0.1 to 0.3 for digits), and low and high."
     hurts = "Accuracy on clean inputs; against stronger attacks it may only seem to help (use pgd)."
     cost = "One more forward and backward pass per step."
+    measured = (
+        "With epsilon 0.1: +2.21 points of accuracy [+1.31, +3.10] on 200 digits with a small convolutional network (92.0 % without "
+        "it, n = 20 seeds); under FGSM of epsilon 0.1 +24.62 points of accuracy [+22.61, +26.63] (46.1 % without it); 1.77 times the "
+        "step."
+    )
 
     def worst(self, x, slope, generator):
         return fgsm(x, slope, self.epsilon, self.low, self.high)
@@ -110,6 +115,11 @@ class PGD(Bounded):
     use = "Where robustness is the aim; set epsilon, then step to about 2.5 epsilon / steps."
     hurts = "Accuracy on clean inputs, by some percent to tens of percent; small models, which cannot fit the attacks."
     cost = "`steps` more forward and backward passes per step."
+    measured = (
+        "With epsilon 0.1, step 0.025: +1.55 points of accuracy [-0.36, +3.46] on 200 digits with a small convolutional network (92.0 "
+        "% without it, n = 20 seeds), not distinguishable; under FGSM of epsilon 0.1 +24.33 points of accuracy [+21.63, +27.02] (46.1 "
+        "% without it); 7.57 times the step."
+    )
 
     step: float = knob(2 / 255, "size of one step", valid=(0, inf), search=(1e-3, 0.1), log=True)
     steps: int = option(10, "steps of the attack")

@@ -63,8 +63,10 @@ class Dropout(Surgery):
     hurts = "Before batch norm, whose statistics then differ in evaluation (Li et al., 2019); models too small to overfit."
     cost = "One random number per value where it stands, in training only."
     measured = (
-        "On 200 digits (0.3 after each activation, n = 20 seeds) test accuracy did not change distinguishably: "
-        "+0.1 points [-0.2, +0.4] over all combinations with L2, augmentation and early stopping."
+        "On 200 digits (0.3 after each activation, n = 20 seeds) test accuracy did not change distinguishably: +0.1 points [-0.2, "
+        "+0.4] over all combinations with L2, augmentation and early stopping. At its defaults: +0.45 points of accuracy [-0.69, "
+        "+1.60] on 200 digits with a small convolutional network (92.0 % without it, n = 20 seeds), not distinguishable; 1.01 times "
+        "the step."
     )
     main = "rate"
 
@@ -116,6 +118,10 @@ class DropPath(Surgery):
     use = "Deep residual networks and transformers, the deeper the more; set match, then rate (0.1 to 0.5)."
     hurts = "Shallow models, and short training."
     cost = "One random number per sample and branch; the branch is computed all the same."
+    measured = (
+        "At its defaults: -0.05 points of accuracy [-0.82, +0.72] on 200 digits with a small convolutional network (92.0 % without it, "
+        "n = 20 seeds), not distinguishable; 1.11 times the step."
+    )
     main = "rate"
 
     rate: float = rate(0.1, "probability that the last branch is left out")

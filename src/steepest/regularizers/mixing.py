@@ -68,6 +68,10 @@ class Mixup(BatchChange):
     use = "Images, spectrograms and tables with few samples and long training; set alpha (0.2; small data up to 1)."
     hurts = "Short training and small models, which then underfit; training accuracy no longer means what it did."
     cost = "One pass over the batch, and the loss twice; the model still runs once."
+    measured = (
+        "At its defaults: +1.79 points of accuracy [+1.08, +2.50] on 200 digits with a small convolutional network (92.0 % without it, "
+        "n = 20 seeds); 1.09 times the step."
+    )
     main = "alpha"
 
     alpha: float = knob(0.2, "how much is mixed: 0 nothing, 1 every weight alike", valid=(0, inf), search=(0.0, 1.0))
@@ -87,6 +91,10 @@ class CutMix(BatchChange):
     use = "Images where parts tell the class; set probability (0.5 for small images, 1 for long training on many), leave alpha."
     hurts = "Where small details decide, and short training: models underfit."
     cost = "One copy of the batch, and the loss twice; the model still runs once."
+    measured = (
+        "At its defaults: +1.44 points of accuracy [+0.87, +2.01] on 200 digits with a small convolutional network (92.0 % without it, "
+        "n = 20 seeds); 1.11 times the step."
+    )
     main = "alpha"
 
     alpha: float = knob(1.0, "how the share of the box is drawn: 1 every share alike, 0 nothing is cut", valid=(0, inf), search=(0.0, 1.0))

@@ -7,22 +7,16 @@ from torch import Tensor
 
 from steepest.core.errors import ParameterError
 from steepest.core.knob import knob
+from steepest.regularizers.augment.images import erase
 from steepest.regularizers.base import BatchChange, GradientChange
 from steepest.regularizers.pixels import as_numbers, as_pixels, refuse_but_images
 
 
 def cutout(x: Tensor, rows: Tensor, columns: Tensor, share: float, fill: float) -> Tensor:  # images (N, C, H, W)
     """x, and `fill` in a rectangle of `share` of each side around (row, column), which may reach over the edge."""
-    height, width = x.shape[2:]
-    inside = _near(rows, height, share)[:, None, :, None] & _near(columns, width, share)[:, None, None, :]
-    return torch.where(inside, as_pixels(torch.full((), fill, dtype=as_numbers(x[:0]).dtype), x).to(x.device), x)
-
-
-def _near(centers: Tensor, n: int, share: float) -> Tensor:  # (N,) -> (N, n)
-    side = round(n * share)
-    start = centers[:, None] - side // 2
-    place = torch.arange(n, device=centers.device)
-    return (place >= start) & (place < start + side)
+    tall, wide = (round(n * share) for n in x.shape[2:])
+    top, left = rows - tall // 2, columns - wide // 2
+    return erase(x, top, top + tall, left, left + wide, fill)
 
 
 def variance(eta: float, gamma: float, k: int) -> float:
@@ -41,6 +35,10 @@ class Cutout(BatchChange):
     use = "Small images with convolutional networks; set share (0.5 for CIFAR-10, 0.25 for CIFAR-100)."
     hurts = "Where the object is small and may be hidden whole."
     cost = "One pass over the batch."
+    measured = (
+        "At its defaults: -2.05 points of accuracy [-3.36, -0.73] on 200 digits with a small convolutional network (92.0 % without it, "
+        "n = 20 seeds); 1.06 times the step."
+    )
     main = "share"
 
     share: float = knob(0.5, "side of the square, as a share of the image's", valid=(0, 1), closed=True, search=(0.1, 0.6))
@@ -60,6 +58,10 @@ class InputNoise(BatchChange):
     use = "Tables, sensors and audio, where small errors of measurement are real; set std to a tenth of the inputs' deviation or less."
     hurts = "Where fine detail matters; inputs of very different scales, since one std is for all."
     cost = "One random number per input value."
+    measured = (
+        "At its defaults: +0.99 points of accuracy [+0.45, +1.53] on 200 digits with a small convolutional network (92.0 % without it, "
+        "n = 20 seeds); under FGSM of epsilon 0.1 +2.77 points of accuracy [+1.12, +4.41] (46.1 % without it); 1.02 times the step."
+    )
     main = "std"
 
     std: float = knob(
@@ -78,6 +80,10 @@ class GradientNoise(GradientChange):
     use = "Very deep networks from a poor start; set eta to 0.01, 0.3 or 1, leave gamma."
     hurts = "With adaptive rules, whose second moments see the noise too; with gradients far smaller than sqrt(eta)."
     cost = "One random number per parameter and step."
+    measured = (
+        "At its defaults: -3.01 points of accuracy [-3.98, -2.05] on 200 digits with a small convolutional network (92.0 % without it, "
+        "n = 20 seeds); 1.07 times the step."
+    )
     main = "eta"
 
     eta: float = knob(0.01, "variance of the noise at the first step", valid=(0, inf), search=(1e-4, 1.0), log=True)

@@ -85,6 +85,10 @@ class BatchNorm(Norm):
     use = "Convolutional networks with batches of 32 and more; raise the learning rate with it; set momentum higher for short training."
     hurts = "Small batches, sequences, and batches that differ in kind between training and use; a batch of one cannot be trained on."
     cost = "Two passes over each layer's output, and two numbers per channel."
+    measured = (
+        "At its defaults: +0.43 points of accuracy [-0.36, +1.22] on 200 digits with a small convolutional network (92.0 % without it, "
+        "n = 20 seeds), not distinguishable; 1.23 times the step."
+    )
     main = "momentum"
     kinds = (nn.modules.batchnorm._BatchNorm,)
 
@@ -107,6 +111,10 @@ class LayerNorm(Norm):
     use = "Sequences, small batches, batches of one; nothing to set first."
     hurts = "Convolutional networks with large batches, where batch norm learns faster."
     cost = "Two passes over each layer's output; nothing depends on other samples."
+    measured = (
+        "At its defaults: +0.03 points of accuracy [-0.54, +0.60] on 200 digits with a small convolutional network (92.0 % without it, "
+        "n = 20 seeds), not distinguishable; 1.13 times the step."
+    )
     main = "eps"
     kinds = (nn.LayerNorm, nn.GroupNorm)
 
@@ -126,6 +134,10 @@ class GroupNorm(Norm):
     use = "Convolutional networks with small batches, where batch norm fails; set groups, which must divide every layer's channels."
     hurts = "Against batch norm with large batches, where it was slightly less accurate in the paper."
     cost = "Two passes over each layer's output; nothing depends on other samples."
+    measured = (
+        "At its defaults: -0.37 points of accuracy [-1.03, +0.30] on 200 digits with a small convolutional network (92.0 % without it, "
+        "n = 20 seeds), not distinguishable; 1.17 times the step."
+    )
     main = "groups"
     kinds = (nn.GroupNorm,)
 

@@ -100,6 +100,10 @@ class L1(WeightPenalty):
     use = "When few weights should matter and the penalty should be seen in the loss; set coefficient."
     hurts = "With adaptive rules, which divide it by the size of the gradient: weights that matter little shrink fastest."
     cost = "One more pass over the weights forward and one backward; the wrapper l1 adds the same gradient for less."
+    measured = (
+        "At its defaults: +0.44 points of accuracy [+0.11, +0.78] on 200 digits with a small convolutional network (92.0 % without it, "
+        "n = 20 seeds); 1.14 times the step."
+    )
 
     coefficient: float = coefficient(1e-5, "strength: adds coefficient * sum |w| to the loss", (1e-7, 1e-3))
 
@@ -115,8 +119,10 @@ class L2(WeightPenalty):
     hurts = "With Adam and its relatives, where decoupled weight_decay is the better choice; behind a norm it only changes the rate."
     cost = "One more pass over the weights forward and one backward; the wrapper l2 adds the same gradient for less."
     measured = (
-        "On 200 digits (1e-3, momentum, n = 20 seeds) +0.31 points of test accuracy [+0.17, +0.45] and 0.88 of the test "
-        "loss [0.86, 0.90] over all combinations with dropout, augmentation and early stopping; alone +1.0 points [+0.7, +1.4]."
+        "On 200 digits (1e-3, momentum, n = 20 seeds) +0.31 points of test accuracy [+0.17, +0.45] and 0.88 of the test loss [0.86, "
+        "0.90] over all combinations with dropout, augmentation and early stopping; alone +1.0 points [+0.7, +1.4]. At its defaults: "
+        "+0.26 points of accuracy [-0.09, +0.61] on 200 digits with a small convolutional network (92.0 % without it, n = 20 seeds), "
+        "not distinguishable; 1.15 times the step."
     )
 
     coefficient: float = coefficient(1e-4, "strength: adds coefficient / 2 * sum w^2 to the loss", (1e-6, 1e-2))
@@ -132,6 +138,10 @@ class ElasticNet(WeightPenalty):
     use = "Linear models and first layers over many correlated inputs; set coefficient, then ratio."
     hurts = "Where L1 hurts, in proportion to ratio."
     cost = "Two more passes over the weights forward and two backward."
+    measured = (
+        "At its defaults: +0.28 points of accuracy [-0.01, +0.57] on 200 digits with a small convolutional network (92.0 % without it, "
+        "n = 20 seeds), not distinguishable; 1.22 times the step."
+    )
 
     coefficient: float = coefficient(1e-4, "strength of both together", (1e-7, 1e-2))
     ratio: float = knob(0.5, "share of L1", valid=(0, 1), closed=True, search=(0.0, 1.0))
@@ -149,6 +159,10 @@ class Orthogonality(WeightPenalty):
     use = "Deep networks without norms, and GANs; set coefficient, and let a schedule lower it towards the end."
     hurts = "Together with strong weight decay, which pulls the same weights towards zero."
     cost = "One product of each weight with its transpose and its backward, whatever the batch: little for large batches."
+    measured = (
+        "At its defaults: +0.83 points of accuracy [+0.38, +1.29] on 200 digits with a small convolutional network (92.0 % without it, "
+        "n = 20 seeds); 1.31 times the step."
+    )
     least = 2
 
     coefficient: float = coefficient(1e-4, "strength: adds coefficient * sum |W W^T - I|^2 to the loss", (1e-6, 1e-1))
@@ -168,6 +182,10 @@ class Spectral(WeightPenalty):
     use = "Large batches and models that should change little with their input; set coefficient (0.01)."
     hurts = "Together with norms, which undo the scale of the weights before them."
     cost = "One eigendecomposition of a symmetric matrix per weight, of its smaller side; its time grows with the cube of that side."
+    measured = (
+        "At its defaults: +1.12 points of accuracy [+0.68, +1.55] on 200 digits with a small convolutional network (92.0 % without it, "
+        "n = 20 seeds); 1.49 times the step."
+    )
     least = 2
 
     coefficient: float = coefficient(1e-2, "strength: adds coefficient / 2 * sum sigma^2 to the loss", (1e-4, 1.0))

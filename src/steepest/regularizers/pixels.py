@@ -9,7 +9,7 @@ from steepest.regularizers.base import BatchError
 def as_numbers(x: Tensor) -> Tensor:
     """Floats as they are, bytes as floats in [0, 1]."""
     if x.dtype == torch.uint8:
-        return x.float() / 255
+        return x.to(torch.float32).div_(255)
     if not x.is_floating_point():
         raise BatchError(f"inputs of {str(x.dtype).removeprefix('torch.')} are names, not quantities: they cannot be mixed or disturbed")
     return x

@@ -26,6 +26,10 @@ class MaxNorm(Projection):
     use = "Together with dropout and large learning rates; set limit between 2 and 4, for convolutions lower."
     hurts = "With averages of weights, which are not projected; with a limit below the usual norm of a unit at the start."
     cost = "One pass over the weights after each step."
+    measured = (
+        "At its defaults: +0.00 points of accuracy [+0.00, +0.00] on 200 digits with a small convolutional network (92.0 % without it, "
+        "n = 20 seeds), not distinguishable; 1.11 times the step."
+    )
     main = "limit"
 
     limit: float = knob(3.0, "largest norm of the weights of one unit, a row", valid=(0, inf), search=(0.5, 5.0))

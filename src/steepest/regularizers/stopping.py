@@ -32,7 +32,9 @@ class EarlyStopping(Regularizer):
     cost = "Nothing beside the evaluations; it saves the epochs that are not run."
     measured = (
         "On 200 digits (by the loss on 100 more, patience 10, n = 20 seeds) -0.7 points of test accuracy [-1.0, -0.4] and 0.96 of the "
-        "test loss [0.92, 1.00] for 37 % of the steps, over all combinations with dropout, L2 and augmentation."
+        "test loss [0.92, 1.00] for 37 % of the steps, over all combinations with dropout, L2 and augmentation. With patience 10: "
+        "-1.13 points of accuracy [-1.94, -0.32] on 200 digits with a small convolutional network (92.0 % without it, n = 20 seeds); "
+        "in 36 % of the steps."
     )
     main = "patience"
 

@@ -44,6 +44,10 @@ class LabelSmoothing(TargetChange):
     use = "Classification with wrong or ambiguous labels, and models that are too sure; set smoothing to 0.1 or less."
     hurts = "Where the model is later a teacher (Mueller et al., 2019), and where its loss is compared with one without smoothing."
     cost = "One more sum over the logits."
+    measured = (
+        "At its defaults: +2.05 points of accuracy [+1.41, +2.69] on 200 digits with a small convolutional network (92.0 % without it, "
+        "n = 20 seeds); 1.04 times the step."
+    )
     main = "smoothing"
 
     smoothing: float = knob(0.1, "share of the target that is spread over all classes", valid=(0, 1), search=(0.0, 0.2))
@@ -64,6 +68,10 @@ class ConfidencePenalty(TargetChange):
     use = "As label smoothing, where wrong classes are not equally wrong; set coefficient."
     hurts = "Early in training, when it slows the first progress: let a schedule raise it."
     cost = "One more softmax over the logits."
+    measured = (
+        "At its defaults: +0.35 points of accuracy [-0.05, +0.76] on 200 digits with a small convolutional network (92.0 % without it, "
+        "n = 20 seeds), not distinguishable; 1.08 times the step."
+    )
     main = "coefficient"
 
     coefficient: float = knob(0.1, "strength: adds coefficient times the negative entropy", valid=(0, inf), search=(1e-2, 2.0), log=True)

@@ -1,11 +1,16 @@
-"""What all augmentations share: their random numbers, their checks, and one way to cut windows out of a batch."""
+"""What all augmentations share: their random numbers, their checks, and how a batch is moved by whole pixels and parts of it hidden."""
 
+from functools import cache
+from importlib import import_module
 from math import ceil, prod
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from steepest.regularizers.base import BatchChange, BatchError
+from steepest.regularizers.pixels import as_numbers
 
 
 class Augmentation(BatchChange):
@@ -40,7 +45,7 @@ def normal(shape: tuple[int, ...], draws: torch.Generator) -> Tensor:
 
 def per_sample(values: Tensor | float, x: Tensor, what: str) -> Tensor:  # (N,) in float64
     """One number, or one for each sample."""
-    found = torch.as_tensor(values, dtype=torch.float64)
+    found = torch.as_tensor(values, dtype=torch.float64, device="cpu")
     if found.shape not in ((), (len(x),)):
         raise BatchError(f"{what} of shape {tuple(found.shape)} for a batch of {len(x)}: give one number, or one for each sample")
     return found.expand(len(x))
@@ -72,6 +77,56 @@ def windows(x: Tensor, top: Tensor, left: Tensor, height: int, width: int) -> Te
     return pieces.index_select(0, (corner[:, None, None] + inside * columns).view(-1)).view(n, channels, height, width)
 
 
+def shift(x: Tensor, down: Tensor, right: Tensor) -> Tensor:  # (N, C, rows, columns), (N,), (N,)
+    """What stands `down` and `right` of each place comes there, 0 from beyond the edge."""
+    if fast := passes(x):
+        x = x.contiguous()
+        found = torch.empty_like(x)
+        fast.shift(x.numpy(), found.numpy(), whole(down), whole(right))
+        return found
+    rows, columns = x.shape[2:]
+    down, right = down.clamp(-rows, rows), right.clamp(-columns, columns)
+    high, wide = (int(n.abs().max()) if len(x) else 0 for n in (down, right))
+    return windows(F.pad(x, (wide, wide, high, high)), high + down, wide + right, rows, columns)
+
+
+def hide(x: Tensor, boxes: Tensor, values: Tensor) -> Tensor:  # (N, C, rows, columns), (N, k, 4), (N,)
+    """x, and its value where top <= row < bottom and left <= column < right, for each box (top, bottom, left, right)."""
+    values = values.to(x.device, x.dtype)
+    if fast := passes(x):
+        found = x.clone(memory_format=torch.contiguous_format)
+        fast.hide(found.numpy(), whole(boxes), values.contiguous().numpy())
+        return found
+    top, bottom, left, right = boxes.to(x.device).unbind(-1)
+    rows, columns = between(top, bottom, x.shape[2]), between(left, right, x.shape[3])
+    hidden = (rows[..., :, None] & columns[..., None, :]).any(1, keepdim=True)
+    return torch.where(hidden, spread(values, x), x)
+
+
+def passes(x: Tensor) -> Any:
+    """The loops that serve x: in memory, of common types, without a gradient. None: torch's own functions do."""
+    plain = x.device.type == "cpu" and x.dtype in (torch.uint8, torch.float32, torch.float64) and not x.requires_grad
+    return _compiled() if plain else None
+
+
+@cache
+def _compiled() -> Any:
+    try:
+        return import_module("steepest.regularizers.augment.passes")  # Numba: a third of a second, when first needed
+    except (ImportError, RuntimeError):  # no Numba, or no folder that it could cache in
+        return None
+
+
+def floats_like(x: Tensor) -> Tensor:
+    """Room for an image's numbers: bytes become float32."""
+    return torch.empty(x.shape, dtype=torch.float32 if x.dtype == torch.uint8 else x.dtype)
+
+
+def whole(x: Tensor) -> Any:
+    """As the loops want it, of one type and layout."""
+    return x.to("cpu", torch.int64).contiguous().numpy()
+
+
 def refuse_but(x: Tensor, axes: tuple[int, ...], kinds: str) -> None:
     if not isinstance(x, Tensor):
         raise BatchError(f"{kinds} are a tensor, not {type(x).__name__}")
@@ -92,13 +147,8 @@ def refuse_but_images(x: Tensor) -> None:
         raise BatchError(f"images must be uint8, or floats in [0, 1], not {str(x.dtype).removeprefix('torch.')}")
 
 
-def as_floats(x: Tensor) -> Tensor:
-    """Bytes as floats in [0, 1]; floats as they are."""
-    return x.to(torch.float32).div_(255) if x.dtype == torch.uint8 else x
-
-
-def as_light(x: Tensor, what: str) -> Tensor:
-    """Floats in [0, 1], for what reads a pixel as an amount of light.
+def refuse_but_light(x: Tensor, what: str) -> None:
+    """For what reads a pixel as an amount of light: bytes, or floats in [0, 1].
 
     The first image alone is looked at: standardized images have a pixel outside almost surely, and a look at all of
     them would cost as much as the change.
@@ -110,4 +160,8 @@ def as_light(x: Tensor, what: str) -> Tensor:
             raise BatchError(
                 f"{what} is for images in [0, 1], and found values from {low:.3g} to {high:.3g}; augment first, standardize afterwards"
             )
-    return as_floats(x)
+
+
+def as_light(x: Tensor, what: str) -> Tensor:
+    refuse_but_light(x, what)
+    return as_numbers(x)

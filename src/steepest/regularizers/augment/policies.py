@@ -83,6 +83,10 @@ class RandAugment(Augmentation):
     use = "Photographs and long training, after flip and crop; set magnitude (5 to 15), leave count at 2."
     hurts = "Short training and small models; digits and gray images, for which half of the changes mean nothing."
     cost = "One resampling and some ten passes over the batch for each of count."
+    measured = (
+        "At its defaults: +1.19 points of accuracy [+0.04, +2.35] on 200 digits with a small convolutional network (92.0 % without it, "
+        "n = 20 seeds); 1.94 times the step."
+    )
     main = "magnitude"
 
     magnitude: float = knob(9.0, "how strong, on the paper's scale", valid=(0, 30), closed=True, search=(3.0, 20.0))
@@ -106,6 +110,10 @@ class TrivialAugment(Augmentation):
     use = "As RandAugment, where nothing is to be tuned; leave strength."
     hurts = "As RandAugment; it is milder, since one image in fourteen stays as it is and most strengths are small."
     cost = "One resampling of a third of the images, and some five passes over the batch."
+    measured = (
+        "At its defaults: +1.22 points of accuracy [+0.41, +2.03] on 200 digits with a small convolutional network (92.0 % without it, "
+        "n = 20 seeds); 1.62 times the step."
+    )
     main = "strength"
 
     strength: float = knob(1.0, "largest strength, as a share of RandAugment's magnitude 30", valid=(0, 1), closed=True, search=(0.3, 1.0))
