@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections import Counter
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import torch
@@ -69,9 +70,10 @@ def killed(kills: int, seed: int = 0) -> int:
     context = multiprocessing.get_context("fork")
     with tempfile.TemporaryDirectory() as folder:
         whole, broken = Path(folder) / "whole", Path(folder) / "broken"
-        first = context.Process(target=work, args=(whole,))
+        first, start = context.Process(target=work, args=(whole,)), monotonic()
         first.start()
         first.join()
+        took = monotonic() - start  # on a busy machine all takes longer, and a kill should find it at work
         if first.exitcode:
             print(f"the unbroken run ended with code {first.exitcode}")
             return 1
@@ -81,7 +83,7 @@ def killed(kills: int, seed: int = 0) -> int:
             before = drafts(broken)
             child = context.Process(target=work, args=(broken,))
             child.start()
-            child.join(dice.uniform(0.05, 1.5) if sum(moments.values()) < kills else None)
+            child.join(dice.uniform(0.05, took) if sum(moments.values()) < kills else None)
             if child.exitcode is None:
                 child.kill()
                 child.join()
@@ -98,6 +100,7 @@ def killed(kills: int, seed: int = 0) -> int:
                 shutil.rmtree(broken)
             else:
                 shutil.rmtree(broken)
+    bad += [] if ends else ["no run that was killed came to its end"]
     where = ", ".join(f"{count} {name}" for name, count in moments.most_common())
     print(f"{sum(moments.values())} kills ({where}); {ends} runs that were killed came to their end")
     print("\n".join(bad) if bad else "of each, record (but for time), metrics and weights are those of an unbroken run")

@@ -1,7 +1,11 @@
 """Range test, batch finder, noise scale; and that whatever they do, everything is as it was found."""
 
 import copy
+import os
 import random
+import re
+import subprocess
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from math import inf, nan, sqrt
@@ -17,11 +21,15 @@ from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from steepest.core.errors import ParameterError, SettingError
 from steepest.core.rng import generator
+from steepest.core.task import Task
 from steepest.optim import SGD, AdamW
-from steepest.train import batch_finder, memory
+from steepest.train import batch_finder, heap, memory
 from steepest.train.batch_finder import full_step, largest_batch
+from steepest.train.finding import find_batch, find_noise, find_rate
 from steepest.train.noise_scale import Estimate, conclude, estimate, jackknife, measure, noise_scale
 from steepest.train.range_test import noise, range_test, runaway, suggest, writer
+from steepest.train.recipe import Recipe
+from steepest.train.run import train
 from steepest.train.trial import feed, gradient, samples, summed
 from steepest.train.untouched import untouched
 
@@ -497,8 +505,11 @@ def test_chart(low: float, tmp_path: Path) -> None:
     assert (found.suggestion is None) == (low == 5.0)
     found.chart(tmp_path / "range.png")
     assert (tmp_path / "range.png").read_bytes().startswith(b"\x89PNG")
-    with pytest.raises(SettingError, match=r"a chart is a .png, not 'range.svg'"):
-        found.chart("range.svg")
+    found.chart(tmp_path / "range.html")
+    page = (tmp_path / "range.html").read_text()
+    assert "Learning-rate range test" in page and not re.search(r'<script[^>]* src="http', page), "it needs no network"
+    with pytest.raises(SettingError, match=r"a chart is a .png, .svg or .html, not 'range.pdf'"):
+        found.chart("range.pdf")
 
 
 # --- batch finder ------------------------------------------------------------------------------------
@@ -722,3 +733,70 @@ def test_noise_scale_refuses() -> None:
         noise_scale(net, batches, half, micro=1)
     with pytest.raises(SettingError, match="noise_scale: measurements = 2; an estimate with an error needs at least 3"):
         noise_scale(net, batches, half, measurements=2)
+
+
+# --- for a task and a recipe ---------------------------------------------------------------------------
+
+
+def points() -> Task:
+    x = normal(1200, 2)
+    return Task(model=lambda width=16: nn.Sequential(nn.Linear(2, width), nn.ReLU(), nn.Linear(width, 2)), data=(x, (x[:, 0] > 0).long()))
+
+
+SMALL = Recipe({"batch": {"size": 32}, "optimizer": {"rule": "sgd", "lr": 0.1}, "run": {"threads": 1}})
+
+
+def test_find_rate_trains_as_the_recipe_does() -> None:
+    """The first loss is that of the first training step, and micro-batches change nothing but rounding."""
+    found = find_rate(points(), SMALL, low=1e-4, high=100.0, steps=60)
+    first = next(train(points(), SMALL))
+    assert found.losses[0] == pytest.approx(first.loss, rel=1e-6) and found.suggestion is not None and 0.01 < found.suggestion < 20
+    parts = find_rate(points(), SMALL.replace({"batch.micro": 10}), low=1e-4, high=100.0, steps=60)
+    assert parts.losses[:20] == pytest.approx(found.losses[:20], rel=1e-4) and parts.losses != found.losses
+    half = find_rate(points(), SMALL.replace({"run.precision": "bfloat16"}), steps=20)
+    assert half.losses[0] != found.losses[0] and half.losses[0] == pytest.approx(found.losses[0], rel=0.05)
+
+
+def test_find_batch_makes_the_steps_of_the_recipe() -> None:
+    found = find_batch(points(), SMALL, start=8, limit=64)
+    assert found.batch == 64 and found.refused is None and [trial.batch for trial in found.trials] == [8, 16, 32, 64]
+    with pytest.raises(SettingError, match="start = 1, limit = 0"):
+        find_batch(points(), SMALL, limit=0)
+
+
+def test_find_noise_takes_different_samples() -> None:
+    found = find_noise(points(), SMALL, size=8, micro=8, measurements=8)
+    assert found.significant and found.measurements == 8 and 1 < found.scale < 1000
+    with pytest.raises(SettingError, match="8 measurements of 16 micro-batches of 80 need 10240 samples, and there are 1080; take smaller"):
+        find_noise(points(), SMALL, size=80)
+
+
+def test_finders_of_tasks_refuse() -> None:
+    players = points().replace(losses={"one": ("*", lambda model, batch: model(batch[0]).sum())})
+    for find in (find_rate, find_batch, find_noise):
+        with pytest.raises(SettingError, match="this task has several players: one"):
+            find(players, SMALL)
+    with pytest.raises(SettingError, match="lbfgs searches along a line"):
+        find_rate(points(), Recipe({"optimizer": {"rule": "lbfgs"}}))
+    assert torch.get_num_threads() == 1
+
+
+FREED = """
+import torch
+from steepest.train import heap, memory
+assert heap.keep()
+blocks = [torch.ones(1 << 22) for _ in range(12)]  # 16 MB each
+blocks = blocks[:1]
+kept = memory.resident()
+memory.reset_highest()
+print(kept - memory.resident(), memory.highest() - memory.resident())
+"""
+
+
+@pytest.mark.skipif(memory.highest() is None, reason="measured on Linux only")
+def test_memory_that_the_c_library_keeps_does_not_count() -> None:
+    """A run tells the C library to keep what is freed (train/heap.py); each measurement begins by giving that back."""
+    clean = {name: value for name, value in os.environ.items() if name not in heap.SAID}
+    done = subprocess.run([sys.executable, "-c", FREED], env=clean, capture_output=True, text=True, check=True)
+    given_back, above = map(int, done.stdout.split())
+    assert given_back > 150e6 and above < 8e6

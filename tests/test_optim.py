@@ -260,6 +260,19 @@ def parameters_of(optimizer: Any) -> list:
     return [p for group in optimizer.param_groups for p in group["params"]]
 
 
+@pytest.mark.parametrize("set_to_none", [True, False])
+def test_zero_grad_forgets_the_gradients_of_all_groups(set_to_none: bool) -> None:
+    parameters = start()
+    optimizer = ours.AdamW(grouped(parameters, {"lr": 0.01}))
+    pull(parameters, 1, gaps=False)
+    held = [p.grad for p in parameters]
+    optimizer.zero_grad(set_to_none=set_to_none)
+    if set_to_none:
+        assert all(p.grad is None for p in parameters) and any(bool(g.any()) for g in held), "nothing is written to"
+    else:
+        assert all(p.grad is g and not g.any() for p, g in zip(parameters, held, strict=True))
+
+
 def test_step_returns_what_the_closure_returns() -> None:
     p = nn.Parameter(torch.tensor([3.0]))
     optimizer = ours.SGD([p], lr=0.1)

@@ -322,7 +322,8 @@ MISTAKES = {
     "schedule.lrr = 'cosine'": "schedule.lrr: this recipe has no such knob; did you mean lr?",
     "schedule.lr = 'cosin'": "schedule.lr: there is no schedule 'cosin'; did you mean cosine?",
     "schedule.lr = {shape = 'cosine', end = -2}": f"schedule.lr: Cosine.end = -2 {ZERO_TO_INF}",
-    "schedule.clip.norm = 'cosine'": "schedule.clip.norm: this recipe has no such knob; known: batch, beta1, beta2, eps, lr, weight_decay",
+    "schedule.clip.norm = 'cosine'": "schedule.clip.norm: this recipe has no such knob; "
+    "known: batch, beta1, beta2, eps, length, lr, weight_decay",
     "batch.size = 0": 'batch.size = 0 must be a whole number from 1 on or "full"',
     "batch.size = 2.5": 'batch.size = 2.5 must be a whole number from 1 on or "full"',
     "batch.size = true": 'batch.size = true must be a whole number from 1 on or "full"',
@@ -617,7 +618,7 @@ def test_what_the_template_leaves_out_is_right_too():
     twice = re.compile(r'^(name = "plain"|mixup = 0.2|micro = 32)', re.MULTILINE)
     recipe = Recipe.parse(twice.sub("# ", text))
     assert recipe.stop.patience == 5 and recipe.rule() == Clip(inner=Adam()) and recipe["driver.name"] == "sam"
-    assert len(recipe.schedules()) == 4 and len(recipe.regularizers()) == 3
+    assert len(recipe.schedules()) == 5 and len(recipe.regularizers()) == 3
 
 
 def test_the_template_of_a_task():

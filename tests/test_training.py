@@ -19,6 +19,7 @@ from training import RICH, begin_or_resume, last, lines, points, recipe, small, 
 from steepest.core.errors import SettingError, SteepestError
 from steepest.core.task import Task
 from steepest.data.parts import DataError
+from steepest.train import threads
 from steepest.train.folder import RunError
 from steepest.train.guard import TrainingError
 from steepest.train.recipe import Recipe
@@ -229,7 +230,10 @@ def test_on_nan_skip_keeps_the_rate(tmp_path):
     assert len([line for line in lines(tmp_path) if line["kind"] == "event"]) == 3
 
 
-def test_a_spike_is_gone_around(tmp_path):
+@pytest.mark.parametrize("on_nan", ["rollback", "skip", "stop"])
+def test_a_spike_is_gone_around(on_nan, tmp_path):
+    """And where a NaN would end the run, it is no NaN: the run goes on."""
+
     def loss(output, target):
         value = nn.functional.cross_entropy(output, target)
         return value + 1000 * value.detach() if bool((output.detach()[:, 0] == output.detach()[:, 0]).all()) and spiking() else value
@@ -239,7 +243,7 @@ def test_a_spike_is_gone_around(tmp_path):
     def spiking() -> bool:
         return torch.is_grad_enabled() and next(calls) == 80
 
-    chosen = recipe(**{"run.checkpoint_every": "50 steps"})
+    chosen = recipe(**{"run.checkpoint_every": "50 steps", "run.on_nan": on_nan})
     from steepest.train import session
 
     original = session.Objective.base
@@ -248,8 +252,9 @@ def test_a_spike_is_gone_around(tmp_path):
         step = last(train(task(), chosen, folder=tmp_path))
     finally:
         session.Objective.base = original
-    (event,) = [line for line in lines(tmp_path) if line["kind"] == "event"]
-    assert event["message"].startswith("step 80: the loss rose to ") and step.rate == 0.01
+    events = [line["message"] for line in lines(tmp_path) if line["kind"] == "event"]
+    assert step.rate == (0.01 if on_nan == "rollback" else 0.02) and step.number == step.steps - 1
+    assert not events if on_nan == "stop" else events[0].startswith("step 80: the loss rose to ")
 
 
 def test_a_rolled_back_run_that_is_left_ends_as_an_unbroken_one(tmp_path):
@@ -330,6 +335,61 @@ def test_a_growing_batch():
     ratio = recipe(**{"schedule.batch": {"shape": "step", "at": ["50%"], "factor": 2.0}, "batch.keep_ratio": True})
     rates = {step.samples: step.rate for step in train(task(), ratio)}
     assert rates[18] == 2 * rates[9]
+
+
+class Copies(nn.Module):
+    """A token classifier that notes how long the sequences are in training."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words, self.head, self.seen = nn.Embedding(5, 8), nn.Linear(8, 5), []
+
+    def forward(self, x):
+        if self.training:
+            self.seen.append(x.shape[1])
+        return self.head(self.words(x)).transpose(1, 2)
+
+
+def tokens(n: int = 240, length: int = 16) -> torch.Tensor:
+    return torch.randint(5, (n, length), generator=torch.Generator().manual_seed(0))
+
+
+def test_a_schedule_of_the_sequence_length(tmp_path):
+    """Inputs and targets per token are cut alike; evaluation sees whole sequences; and a run that is left sees the same."""
+    copies = task(model=Copies, data=((tokens(), tokens()), (tokens(20), tokens(20))))
+    growing = recipe(
+        **{"schedule.length": {"shape": "linear", "start": 0.25, "end": 1.0}, "stop.epochs": 2, "run.evaluate_every": "10 steps"}
+    )
+    step = last(train(copies, growing, folder=tmp_path / "whole"))
+    seen = step.session.model.seen[-54:]
+    assert seen == [int(16 * (0.25 + 0.75 * k / 53) + 0.5) for k in range(54)] and (seen[0], seen[-1]) == (4, 16)
+    steps = train(copies, growing, folder=tmp_path / "left")
+    for _ in range(30):
+        next(steps)
+    steps.close()
+    last(resume(tmp_path / "left", copies))
+    assert lines(tmp_path / "whole") == lines(tmp_path / "left")
+    fixed = copies.replace(model=lambda: nn.Sequential(nn.Embedding(5, 8), nn.Flatten(), nn.Linear(128, 80), nn.Unflatten(1, (5, 16))))
+    with pytest.raises(SteepestError, match=r"the model cannot take the shortened inputs \(shape \(2, 4\), int64\): RuntimeError: mat1"):
+        next(train(fixed, growing))
+    with pytest.raises(SettingError, match=r"schedule\.length cuts sequences of tokens, .*; these inputs are shape \(1, 2\), float32"):
+        next(train(task(), recipe(**{"schedule.length": "linear"})))
+
+
+@pytest.mark.parametrize("said", ["1728 tokens", "108 samples", "12 steps", "0.5 epochs"])
+def test_durations_in_every_unit(said):
+    """12 steps, of 24 an epoch, of 9 samples of 16 tokens."""
+    warm = {"schedule.lr": {"shape": "warmup_constant", "warmup": said, "start": 0.0}}
+    steps = train(task(model=Copies, data=(tokens(), tokens())), recipe(**warm))
+    rates = [next(steps).rate for _ in range(15)]
+    steps.close()
+    assert rates == pytest.approx([0.02 * k / 12 for k in range(12)] + [0.02] * 3, rel=1e-9, abs=1e-12)
+
+
+def test_tokens_are_known_of_tokens_alone():
+    warm = {"schedule.lr": {"shape": "warmup_constant", "warmup": "1440 tokens"}}
+    with pytest.raises(SettingError, match="needs the tokens of the run"):
+        next(train(task(), recipe(**warm)))
 
 
 def test_full_batch_and_batch_of_one():
@@ -548,6 +608,17 @@ def test_a_run_of_a_builtin_task_finds_its_task(tmp_path):
 # --- bad input ---------------------------------------------------------------------------------------
 
 
+class Wide(Dataset):
+    def __init__(self, width):
+        self.width = width
+
+    def __len__(self):
+        return 20
+
+    def __getitem__(self, i):
+        return torch.ones(self.width), i % 2
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -558,6 +629,12 @@ def test_a_run_of_a_builtin_task_finds_its_task(tmp_path):
         (dict(data=(points()[0], points()[1][:7])), "columns of 240 and 7 rows"),
         (dict(data=3), "data is int; give arrays"),
         (dict(model=lambda: 3), "returned int, not a module"),
+        (dict(data=(points(), Wide(3))), r"the model cannot take the validation inputs \(shape \(2, 3\), float32\): RuntimeError: mat1"),
+        (dict(data=(Wide(3), Wide(2))), r"the model's forward failed on a sample of shape .*mat1"),
+        (
+            dict(data=(points(), DataLoader(TensorDataset(points()[0][:, :1], points()[1])))),
+            r"the model cannot take these inputs \(shape \(1, 1\)",
+        ),
         (dict(metrics=["acuracy"]), "did you mean accuracy"),
         (dict(loss="crossentropy"), "did you mean cross_entropy"),
         (dict(model=small()), "is a finished module; give a function"),
@@ -571,6 +648,84 @@ def test_one_clear_error(changes, message, tmp_path):
         changes["data"] = (points()[0], (points()[0] > 0).long())
     with pytest.raises(SteepestError, match=message):
         last(train(task(**changes), recipe(), folder=tmp_path / "run"))
+
+
+def test_mup_keeps_its_rates_through_schedules_and_resume(tmp_path):
+    """Each parameter's rate is the recipe's, times the multiplier of its start, times the schedule: before and after a resume."""
+    chosen = recipe(**{"init.plan": "mup", "model.width": 256, "schedule.lr": {"shape": "linear"}, "stop.epochs": 1})
+
+    def rates(step) -> dict[str, float]:
+        (optimizer,) = step.session.optimizers.values()
+        each = [group["lr"] for group in optimizer.param_groups for _ in group["params"]]
+        return dict(zip(optimizer.names, each, strict=True))
+
+    multipliers = chosen.initialize(small(width=256), points()[0][:4]).lr_multipliers
+    assert len(set(multipliers.values())) > 1 and multipliers["2.weight"] == 0.5
+    whole = [rates(step) for step in train(task(), chosen, folder=tmp_path / "whole")]
+    for k, found in enumerate(whole):
+        assert found == pytest.approx({name: 0.02 * multipliers.get(name, 1.0) * (1 - k / 23) for name in found}, abs=1e-12)
+    steps = train(task(), chosen, folder=tmp_path / "left")
+    for _ in range(10):
+        next(steps)
+    steps.close()
+    left = [rates(step) for step in resume(tmp_path / "left", task())]
+    assert left == whole[-len(left) :] and 0 < len(left) < 24
+    assert lines(tmp_path / "left") == lines(tmp_path / "whole")
+
+
+class Offset(nn.Module):
+    """With a parameter of its own, as vision transformers have."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.offset, self.layers = nn.Parameter(torch.full((2,), 0.5)), small()
+
+    def forward(self, x):
+        return self.layers(x) + self.offset
+
+
+def test_parameters_of_a_models_own_stay_as_it_made_them():
+    step = next(train(task(model=Offset), recipe(**{"optimizer.rule": "sgd", "optimizer.lr": 1e-9})))
+    assert torch.allclose(step.model.offset, torch.full((2,), 0.5))
+    step = next(train(task(model=Offset), recipe(**{"init": {"offset": "zeros"}, "optimizer.rule": "sgd", "optimizer.lr": 1e-9})))
+    assert torch.allclose(step.model.offset, torch.zeros(2), atol=1e-6)
+
+
+# --- threads -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def two_threads():
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(1)
+
+
+@pytest.mark.parametrize(("small_is", "count"), [(1e9, 1), (1.0, 2)])
+def test_threads_are_one_for_small_steps_and_the_same_on_resume(small_is, count, two_threads, tmp_path, monkeypatch):
+    monkeypatch.setattr("steepest.train.threads.SMALL", small_is)
+    steps = train(task(), recipe(run__threads="auto"), folder=tmp_path)
+    step = next(steps)
+    assert torch.get_num_threads() == count and f"with {count} thread" in step.session.where
+    steps.close()
+    assert torch.get_num_threads() == 2
+    monkeypatch.setattr("steepest.train.threads.SMALL", 1e9 if count == 2 else 1.0)
+    steps = resume(tmp_path, task())
+    next(steps)
+    assert torch.get_num_threads() == count
+    steps.close()
+
+
+def test_operations_are_those_of_products_and_convolutions():
+    # Forward: 2 x 28 x 28 x 6 x 25 for the convolution, 2 x 4704 x 10 for the layer behind it.
+    net = nn.Sequential(nn.Conv2d(1, 6, 5, padding=2), nn.Flatten(), nn.Dropout(), nn.Linear(4704, 10))
+    before = torch.get_rng_state()
+    assert threads.operations(net, (torch.zeros(2, 1, 28, 28),), 64) == 3 * 64 * (2 * 784 * 150 + 2 * 47040)
+    assert torch.equal(before, torch.get_rng_state()) and net.training
+    lstm = nn.LSTM(4, 8, batch_first=True)
+    assert threads.operations(lstm, (torch.zeros(2, 5, 4),), 2) == 3 * 2 * 5 * 2 * 4 * 8 * (4 + 8)
+    assert threads.operations(nn.Linear(3, 4), (torch.zeros(2, 7),), 10) == 3 * 2 * 16 * 10, "all that is known of a model that fails"
+    assert [threads.said(x) for x in (43_210, 1.6e8, 5.72e9, 3.2e12)] == ["0.043 million", "160 million", "5.7 billion", "3,200 billion"]
 
 
 def test_errors_of_recipes_come_before_training():
@@ -591,6 +746,43 @@ def test_a_run_that_is_not_one(tmp_path):
     last(train(task(), recipe(), folder=tmp_path / "a"))
     with pytest.raises(SteepestError, match=r"lacks|has no|shape"):
         load(tmp_path / "a", task(model=lambda: nn.Linear(2, 2)))
+
+
+def test_a_step_is_few_calls(tmp_path):
+    """What a small model's step costs beside its arithmetic is Python calls. None asks torch to clear the gradients."""
+    seen = []
+
+    def look(frame, event, _):
+        if event == "call" and frame.f_globals.get("__name__", "").startswith("steepest"):
+            seen.append(frame.f_code.co_qualname)
+
+    steps = train(task(), recipe(**{"stop.epochs": 5, "run.checkpoint_every": "1 hour"}), folder=tmp_path / "run")
+    for _ in range(60):  # between two moments, two evaluations, two looks at health
+        next(steps)
+    sys.setprofile(look)
+    for _ in range(10):
+        next(steps)
+    sys.setprofile(None)
+    steps.close()
+    assert "Optimizer.zero_grad" in seen and len(seen) <= 70 * 10, sorted(set(seen))
+
+
+def test_the_gap_between_training_and_validation(tmp_path):
+    """Written after each evaluation where both losses are the same loss; exact on resume as everything is."""
+    steps = train(task(), recipe(), folder=tmp_path / "run")
+    losses = []
+    for step in steps:
+        losses.append(step.loss)
+        if step.evaluation:
+            mean = sum(losses) / len(losses)
+            told = {"gap": step.evaluation["loss"] - mean, "gap_share": (step.evaluation["loss"] - mean) / mean}
+            losses.clear()
+    found = [line for line in lines(tmp_path / "run") if "gap" in line.get("numbers", ())]
+    assert [line["step"] for line in found] == [23, 47, 71, 95]
+    assert {name: found[-1]["numbers"][name] for name in told} == pytest.approx(told)
+    last(train(task(), recipe(**{"regularize.label_smoothing": 0.1}), folder=tmp_path / "smooth"))
+    last(train(task(), recipe(), folder=tmp_path / "blind", health=0))
+    assert not [1 for run in ("smooth", "blind") for line in lines(tmp_path / run) if "gap" in line.get("numbers", ())]
 
 
 def test_time_is_apart(tmp_path):

@@ -11,9 +11,12 @@ from typer.exceptions import TyperException
 
 import steepest
 from steepest.cli.explain import explain
+from steepest.cli.find import FINDERS
 from steepest.cli.listing import listing
+from steepest.cli.report import report
 from steepest.cli.show import show_run
 from steepest.cli.train import resume, train
+from steepest.cli.tune import tune
 from steepest.cli.use import evaluate, new, predict
 from steepest.core.errors import SteepestError
 from steepest.records import RecordError
@@ -21,9 +24,11 @@ from steepest.records import RecordError
 VERBS = {
     "train": train,
     "resume": resume,
+    "tune": tune,
     "evaluate": evaluate,
     "predict": predict,
     "new": new,
+    "report": report,
     "show": show_run,
     "list": listing,
     "explain": explain,
@@ -37,6 +42,10 @@ def app() -> typer.Typer:
     made.callback(invoke_without_command=True)(top)
     for name, verb in VERBS.items():
         made.command(name)(verb)
+    finders = typer.Typer(rich_markup_mode=style, help="Find a rate or a batch by some trial steps. Nothing is trained.")
+    for name, finder in FINDERS.items():
+        finders.command(name)(finder)
+    made.add_typer(finders, name="find")
     return made
 
 
@@ -55,8 +64,11 @@ def top(
     \b
     steepest train digits-mlp       train a built-in task, or my_task.py
     steepest new my_task.py         write a first recipe.toml for it
+    steepest find rate my_task.py   a learning rate to begin with; find batch, find noise
     steepest resume runs/my_task-1  go on with a run, exactly
+    steepest tune my_task.py        search for a better recipe, within a budget
     steepest show runs/my_task-1    its curves, in the terminal
+    steepest report runs/my_task-1  all of it, on a page
     steepest list                   everything there is, by kind
     steepest explain adamw          formula, knobs, memory, paper
     steepest explain he_normal      formula, settings, paper

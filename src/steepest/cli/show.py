@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from math import isfinite
+from pathlib import Path
 from statistics import fmean
 from typing import Annotated, Any
 
@@ -18,6 +19,7 @@ from steepest.cli import curve
 from steepest.cli.console import console, show, show_json
 from steepest.cli.notation import number
 from steepest.cli.runs import STYLES, find, printable, span
+from steepest.cli.studies import find_study, show_study
 from steepest.core.errors import SettingError
 from steepest.records import RecordError, Run, Summary, check
 from steepest.records import number as value
@@ -32,8 +34,12 @@ Points = list[tuple[float, float]]
 
 
 def show_run(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="The folder of a run, or its name in ./runs.")],
+    run: Annotated[str, typer.Argument(metavar="RUN", help="The folder of a run or a study, or its name in ./runs or ./studies.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with all evaluations and events.")] = False,
+    optuna: Annotated[
+        Path | None,
+        typer.Option("--optuna", metavar="FILE", help="Of a study: write its trials into a storage that Optuna's dashboard reads."),
+    ] = None,
 ) -> None:
     """Show a run: its settings, how far it came, its curves, what happened on the way. It may still be running.
 
@@ -42,7 +48,13 @@ def show_run(
     \b
     steepest show my_run
     steepest show runs/my_run --json
+    steepest show studies/digits-mlp-1
     """
+    if study := find_study(run):
+        show_study(study, as_json, optuna)
+        return
+    if optuna:
+        raise SettingError(f"--optuna is about a study, and {run} is none")
     found = find(run)
     try:
         summary = found.summary
@@ -62,7 +74,7 @@ def show_run(
 
 def whole(run: Run, summary: Summary) -> dict[str, Any]:
     made = dict(folder=printable(str(run.folder)), summary=asdict(summary), recipe=run.recipe, task=run.task, environment=run.environment)
-    return made | dict(evaluations=list(run.evaluations()), health=_last(run.health()), events=list(run.events()))
+    return made | dict(evaluations=list(run.evaluations()), health=latest(checked(run.health())), events=list(run.events()))
 
 
 def facts(run: Run, s: Summary) -> list[tuple[str, str]]:
@@ -75,6 +87,10 @@ def facts(run: Run, s: Summary) -> list[tuple[str, str]]:
         lines.append((f"last {s.metric}", short(s.last)))
     if s.loss is not None:
         lines.append(("train loss", short(s.loss)))
+    gap = (latest(checked(run.health())) or {"numbers": {}})["numbers"]
+    if "gap" in gap:
+        share = f"{short(100 * value(gap['gap_share']))} % of the training loss"
+        lines.append(("validation less training loss", f"{short(value(gap['gap']))} ({share})"))
     if s.warnings:
         lines.append(("warnings", str(s.warnings)))
     lines = [("task", s.task), ("rule", s.rule), ("seed", "" if s.seed is None else str(s.seed)), *lines, ("begun", s.begun)]
@@ -101,7 +117,7 @@ def _page(run: Run, s: Summary) -> Iterator[RenderableType]:
         if drawn := picture(points):
             yield _title(f"{title} over {s.steps} steps")
             yield _block(drawn)
-    if health := _last(checked(run.health())):
+    if health := latest(checked(run.health())):
         yield _title(f"Health after step {health['step']}")
         lines = [(printable(name), short(value(x))) for name, x in health["numbers"].items()]
         yield _grid([*lines, *([("warning", printable(health["warning"]))] if "warning" in health else [])])
@@ -162,8 +178,12 @@ def checked(lines: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         yield line
 
 
-def _last(lines: Iterable[dict[str, Any]]) -> dict[str, Any] | None:
-    return next(iter(deque(lines, 1)), None)
+def latest(lines: Iterable[dict[str, Any]]) -> dict[str, Any] | None:
+    """The last line of health, with each number as it was last measured: not all are measured at the same steps."""
+    found: dict[str, Any] | None = None
+    for line in lines:
+        found = line | {"numbers": (found["numbers"] if found else {}) | line["numbers"]}
+    return found
 
 
 def _title(text: str) -> Text:

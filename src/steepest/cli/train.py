@@ -2,9 +2,10 @@
 
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from statistics import mean, stdev
 from typing import Annotated, Any
 
 import typer
@@ -23,7 +24,7 @@ SET = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", hel
 def train(
     task: TASK,
     recipe: Annotated[
-        str | None, typer.Option("--recipe", metavar="FILE", help="A recipe; for built-in tasks also tuned or plain.")
+        str | None, typer.Option("--recipe", metavar="FILE", help="A recipe; for built-in tasks also tuned, plain or article.")
     ] = None,
     changes: SET = None,
     out: Annotated[
@@ -33,6 +34,9 @@ def train(
         str | None, typer.Option("--on-nan", metavar="WHAT", help="rollback, skip or stop: short for --set run.on_nan.")
     ] = None,
     sinks: SINK = None,
+    folds: Annotated[
+        int, typer.Option("--folds", metavar="N", help="Cross-validation: N runs, each validated on another part of the data.")
+    ] = 0,
 ) -> None:
     """Train a model by a recipe. Ctrl-C and worse lose nothing: steepest resume goes on.
 
@@ -40,6 +44,7 @@ def train(
     steepest train digits-mlp
     steepest train my_task.py --recipe recipe.toml
     steepest train my_task.py --set optimizer.rule=lion --set optimizer.lr=1e-4
+    steepest train my_task.py --folds 5
     """
     with stoppable():
         from steepest.train import run, taskfile
@@ -48,7 +53,30 @@ def train(
         said = [*(changes or []), *([f"run.on_nan={on_nan}"] if on_nan else [])]
         chosen = chosen_recipe(task, recipe).set_text(said)
         folder = out or free(Path("runs"), facts["name"])
-        follow(run.train(found, chosen, folder=folder, facts=facts, sinks=sinks or ()), folder)
+        if folds:
+            cross(found.replace(folds=folds), chosen, folder, facts, sinks or ())
+        else:
+            follow(run.train(found, chosen, folder=folder, facts=facts, sinks=sinks or ()), folder)
+
+
+def cross(task: Any, recipe: Any, folder: Path, facts: dict[str, Any], sinks: Sequence[str]) -> None:
+    """All folds, one after another, and the mean of what came of them."""
+    from steepest import records
+    from steepest.train.fit import each_fold
+    from steepest.train.run import train
+
+    best: list[float] = []
+    metric = ""
+    for path, data, which in each_fold(task, folder):
+        assert path
+        follow(train(task, recipe, folder=path, data=data, facts=facts | which, sinks=sinks), path)
+        summary = records.run(path).summary
+        metric = summary.metric
+        best += [summary.best] if summary.best is not None else []
+    say(
+        console(),
+        f"best {metric} of {len(best)} folds: {mean(best):.4g}, deviation {stdev(best):.2g}" if len(best) > 1 else "no evaluations",
+    )
 
 
 def resume(
@@ -77,7 +105,7 @@ def resume(
 def chosen_recipe(task: str, said: str | None) -> Any:
     """A file, or the recipe of that kind of a built-in task; left out: the tuned one, or the default."""
     from steepest.core.errors import SettingError
-    from steepest.tasks import TASKS, recipe_text
+    from steepest.tasks import TASKS, recipe_kinds, recipe_text
     from steepest.train.recipe import Recipe
 
     if said is None:
@@ -86,7 +114,7 @@ def chosen_recipe(task: str, said: str | None) -> Any:
     if task in TASKS and Path(said).suffix != ".toml":
         text = recipe_text(task, said)
         if text is None:
-            raise SettingError(f"{task} has no recipe {said!r}; give the name of a file, tuned or plain")
+            raise SettingError(f"{task} has no recipe {said!r}; give the name of a file, or one of {', '.join(recipe_kinds(task))}")
         return Recipe.parse(text, f"{task}.{said}.toml")
     return Recipe.load(said)
 

@@ -22,26 +22,19 @@ class Plain(Settings):
 
     def step(self, optimizer: Any, closure: Closure) -> Tensor:
         """Step on the loss that `closure()` computes, without calling backward itself; returns that loss."""
-        clear(optimizer)
+        optimizer.zero_grad()
         loss = backward(closure)
         optimizer.step()
         return loss
 
 
-def clear(optimizer: Any) -> None:
-    """What `zero_grad` does. torch's own does it behind a mark for the profiler and a guard against the compiler: 10 us and more."""
-    if getattr(optimizer.zero_grad, "__func__", None) is not torch.optim.Optimizer.zero_grad:
-        optimizer.zero_grad()
-        return
-    for group in optimizer.param_groups:
-        for p in group["params"]:
-            p.grad = None
-
-
 def backward(closure: Closure) -> Tensor:
     """Add the gradient of the loss to the parameters'; the loss comes back detached."""
-    with torch.enable_grad():
+    if torch.is_grad_enabled():  # nearly always; entering a context costs more than the question
         loss = as_loss(closure())
+    else:
+        with torch.enable_grad():
+            loss = as_loss(closure())
     loss.backward()
     return loss.detach()
 

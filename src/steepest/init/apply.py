@@ -22,7 +22,7 @@ from steepest.init.structure import structure
 Written = Mapping[str, Any] | Iterable[tuple[Any, Any]] | Plan[Any]
 
 
-def apply(model: nn.Module, plan: "str | Written" = "auto", *, sample: Any = None, seed: int = 0) -> Report:
+def apply(model: nn.Module, plan: "str | Written" = "auto", *, sample: Any = None, seed: int = 0, keep: bool = False) -> Report:
     """Initialize every parameter of `model` by a plan, and report what was done and why.
 
     `plan` is a name of PLANS, or patterns over names and layer kinds, each with an initializer or a plan; first match wins:
@@ -30,14 +30,16 @@ def apply(model: nn.Module, plan: "str | Written" = "auto", *, sample: Any = Non
         apply(model, {"*.bias": "zeros", "Conv2d": "he_normal", "Linear": {"name": "normal", "std": 0.02}, "*": "auto"})
 
     `sample` is an input, or a tuple or dict of them: needed where torch.fx cannot trace the model. Each parameter draws
-    from a stream of its own name, so that its values do not depend on the others. Frozen parameters stay as they are.
+    from a stream of its own name, so that its values do not depend on the others. Frozen parameters stay as they are; so do, with
+    `keep`, those of the caller's own modules, for which the plan has no rule.
     An error leaves the model unchanged.
     """
     refuse_lazy(model)
     found = structure(model, sample)
     places = sites(model)
     active = [site for site in places if not site.frozen]
-    chosen = _chosen(active, plan, found)
+    chosen = _chosen(active, plan, found, keep)
+    active = [site for site in active if site.name in chosen]
     rows, ready = _prepared(places, chosen, seed)
     with torch.no_grad():  # from here on nothing can be wrong with what was asked
         for site in active:
@@ -63,8 +65,9 @@ def _prepared(places: list[Site], chosen: dict[str, Choice], seed: int) -> tuple
     rows: dict[str, Row] = {}
     ready: dict[str, Writes] = {}
     for site in places:
-        done, reason = "left as it is", "frozen: requires_grad is False"
-        if not site.frozen:
+        reason = "frozen: requires_grad is False" if site.frozen else f"no rule is known for {site.leaf} of {site.kind}"
+        done = "left as it is"
+        if site.name in chosen:
             choice = chosen[site.name]
             done, reason = _described(choice), choice.reason
             _rehearse(site, choice)
@@ -83,7 +86,7 @@ def _prepared(places: list[Site], chosen: dict[str, Choice], seed: int) -> tuple
 # --- what each parameter gets -----------------------------------------------------------------------
 
 
-def _chosen(places: list[Site], plan: "str | Written", found: Structure) -> dict[str, Choice]:
+def _chosen(places: list[Site], plan: "str | Written", found: Structure, keep: bool) -> dict[str, Choice]:
     if isinstance(plan, str):
         if plan not in PLANS:
             hint = f'; as a plan: {{"*.bias": "zeros", "*": "{plan}"}}' if plan in INITIALIZERS else nearest(plan, PLANS)
@@ -95,7 +98,7 @@ def _chosen(places: list[Site], plan: "str | Written", found: Structure) -> dict
         falls = entries.assign(site.slot for site in places)
         choices = {site.name: makers[falls[site.name]](site, found) for site in places}
     strange = [f"{site.name} of {site.kind}" for site in places if choices[site.name] is None]
-    if strange:
+    if strange and not keep:
         raise PlanError(
             f"no rule is known for {', '.join(strange[:8])}{f' and {len(strange) - 8} more' if len(strange) > 8 else ''}; "
             f'write it out: {{"{strange[0].split()[0]}": "zeros", "*": "{plan if isinstance(plan, str) else "auto"}"}}'

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from steepest.records.schema import KINDS, RecordError, shown, strict
 encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 # So much is kept back until it is worth a system call.
 FULL = 1 << 16
+# Steps become text so many at a time: between other work each costs four times as much.
+TOGETHER = 50
 
 
 class Record:
@@ -26,6 +29,7 @@ class Record:
         # Unbuffered, with a buffer of our own: Python's would be written twice where a process forks, and cannot be
         # counted on after a disk was full.
         self._file = self.path.open("ab", buffering=0)
+        self._said: deque[dict[str, Any]] = deque()
         self._lines: list[str] = []
         self._waiting = 0
         end = _end(self.path)
@@ -36,27 +40,29 @@ class Record:
     @property
     def position(self) -> int:
         """Bytes written so far, those that wait included: where `cut` cuts to come back to this moment."""
+        self._encode()
         return self._written + self._waiting
 
     def write(self, kind: str, step: int, **fields: Any) -> None:
         if kind not in KINDS:
             raise RecordError(f"kind = {shown(kind)} is none of {', '.join(KINDS)}")
-        line = {"kind": kind, "step": step, **fields}
-        try:
-            text = encode(line)
-        except ValueError:
-            text = encode(strict(line))
-        except TypeError as wrong:
-            raise RecordError(f"a {kind} line takes numbers, text, lists and dicts alone: {wrong}") from None
         if self._file.closed:
             raise RecordError(f"{self.path} is closed")
-        self._lines.append(text + "\n")
-        self._waiting += len(text) + 1
-        if self._waiting > FULL:
-            self.flush()
+        self._said.append({"kind": kind, "step": step, **fields})
+        if kind != "step" or len(self._said) == TOGETHER:
+            self._encode()
+            if self._waiting > FULL:
+                self.flush()
+
+    def _encode(self) -> None:
+        while self._said:
+            text = _text(self._said.popleft()) + "\n"
+            self._lines.append(text)
+            self._waiting += len(text)
 
     def flush(self, *, sync: bool = False) -> None:
         """Hand over what waits; with `sync`, wait until the disk has it."""
+        self._encode()
         data = "".join(self._lines).encode("ascii")
         try:
             while data:
@@ -83,6 +89,15 @@ class Record:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _text(line: dict[str, Any]) -> str:
+    try:
+        return encode(line)
+    except ValueError:
+        return encode(strict(line))
+    except TypeError as wrong:
+        raise RecordError(f"{line['kind']}: a line takes numbers, text, lists and dicts alone: {wrong}") from None
 
 
 def cut(path: str | os.PathLike[str], position: int) -> None:

@@ -10,6 +10,7 @@ from steepest.core.errors import SettingError
 from steepest.schedules.base import Schedule
 from steepest.schedules.compose import Inverse, Product, Warmup
 from steepest.schedules.decays import Constant
+from steepest.schedules.reading import read, said
 from steepest.schedules.span import Length, parse
 
 Pieces = tuple[tuple[int, int], ...]  # how many steps of which size, in order
@@ -20,20 +21,24 @@ def whole(base: float, factor: float, multiple: int = 1) -> int:
     return max(int(base * factor / multiple + 0.5), 1) * multiple
 
 
-def grow_batch(schedule: Schedule, keep: str = "lr", most: float = inf) -> dict[str, Schedule]:
-    """The schedules of lr and batch whose ratio follows `schedule` (Smith et al., 2018). `keep` says which of the two stays.
+def grow_batch(schedule: Any, keep: str = "lr", most: float = inf) -> dict[str, Any]:
+    """What [schedule] says of lr and batch so that their ratio follows `schedule` (Smith et al., 2018). `keep` says which of the two stays.
 
     Kept lr: the batch grows by 1 / factor up to `most` times, and lr falls by what is left then. A warmup stays with lr.
     """
-    if keep == "batch":
-        return {"lr": schedule, "batch": Constant()}
-    if keep != "lr":
+    if keep not in ("lr", "batch"):
         raise SettingError(f'grow_batch(keep={keep!r}) must be "lr" or "batch"')
+    made = read(schedule)
+    lr, batch = (made, Constant()) if keep == "batch" else _grown(made, most)
+    return {"lr": said(lr), "batch": said(batch)}
+
+
+def _grown(schedule: Schedule, most: float) -> tuple[Schedule, Schedule]:
     if isinstance(schedule, Warmup):
-        after = grow_batch(schedule.inner, keep, most)
-        return {"lr": schedule.replace(inner=after["lr"]), "batch": schedule.replace(inner=after["batch"], start=1.0)}
+        lr, batch = _grown(schedule.inner, most)
+        return schedule.replace(inner=lr), schedule.replace(inner=batch, start=1.0)
     grown = Inverse(inner=schedule, most=most)
-    return {"lr": Product(parts=(schedule, grown)) if most < inf else Constant(), "batch": grown}
+    return Product(parts=(schedule, grown)) if most < inf else Constant(), grown
 
 
 @dataclass(frozen=True)
@@ -102,7 +107,7 @@ class Batches(Sequence[int]):
         return block, (k - block.step) % block.per_epoch
 
 
-def batch_sizes(base: int, samples: int, epochs: int, schedule: Schedule | None = None, *, drop_last: bool = False) -> Batches:
+def batch_sizes(base: int, samples: int, epochs: int, schedule: Any = None, *, drop_last: bool = False) -> Batches:
     """The batch sizes of `epochs` passes over `samples`: base times the schedule's factor, rounded, at least 1.
 
     Progress is counted in samples: the schedule is asked before each step with the share of all samples that went before.
@@ -111,6 +116,7 @@ def batch_sizes(base: int, samples: int, epochs: int, schedule: Schedule | None 
     for name, value in (("base", base), ("samples", samples), ("epochs", epochs)):
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise SettingError(f"batch_sizes: {name} = {value!r} must be a whole number, at least 1")
+    schedule = None if schedule is None else read(schedule)
     if schedule is None or isinstance(schedule, Constant):
         size = whole(base, schedule.factor if schedule else 1.0)
         full, left = divmod(samples, size)
@@ -158,7 +164,7 @@ def _some(pieces: Pieces, size: int, samples: int) -> Pieces:
 def _in_samples(schedule: Schedule, samples: int, epochs: int) -> Schedule:
     """The schedule with its spans as shares of all samples. Steps are not known yet: they are what the sizes decide."""
     total = samples * epochs
-    for said in schedule.unresolved():
-        if parse("batch", said)[1] in ("steps", "tokens"):
-            raise SettingError(f"a batch schedule counts in samples: {said!r} must be said in percent, epochs or samples")
+    for span in schedule.unresolved():
+        if parse("batch", span)[1] in ("steps", "tokens"):
+            raise SettingError(f"a batch schedule counts in samples: {span!r} must be said in percent, epochs or samples")
     return schedule.resolve(Length(total + 1, epochs * (total + 1) / total, total + 1))

@@ -1,6 +1,7 @@
 """Schedules from what a recipe says: a name, a table, or a list of tables."""
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 from steepest.core.errors import SettingError, nearest
@@ -67,6 +68,20 @@ def read(said: Any) -> Schedule:
     if isinstance(said, (list, tuple)) and said:
         return _sequence(said)
     raise SettingError(f"{said!r} is not a schedule; say a name, a table with a shape, or a list of tables")
+
+
+def said(schedule: Schedule) -> dict[str, Any]:
+    """What a recipe says of it: the table that `read` makes the same schedule of."""
+    values = {f.name: getattr(schedule, f.name) for f in fields(schedule)}
+    different = {f.name: values[f.name] for f in fields(schedule) if values[f.name] != f.default}
+    shape = next(name for name, cls in SCHEDULES.items() if cls is type(schedule))
+    return {"shape": shape} | {name: _written(x) for name, x in different.items()}
+
+
+def _written(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_written(x) for x in value]
+    return said(value) if isinstance(value, Schedule) else value
 
 
 def _sequence(said: list[Any] | tuple[Any, ...]) -> Sequence:

@@ -1,6 +1,7 @@
 """Spans of a run: "10%", 0.1, "3 epochs", "500 steps", "60000 samples", "1e6 tokens"; and the length that makes them shares."""
 
 import re
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any
@@ -31,7 +32,8 @@ def moments(default: tuple[float, ...], meaning: str) -> Any:
 class Length:
     """How long a run is. Step k of `steps` has progress k / (steps - 1), so that the last step has progress 1.
 
-    `starts` are the first steps of the epochs, where these are not alike because the batch grows.
+    Where the batch grows, `starts` are the first steps of the epochs. Progress then counts epochs, by as much as each step takes of its
+    own: so an epoch is as long wherever it begins. A number of steps lasts so many steps only from the first one on.
     """
 
     steps: int
@@ -53,8 +55,18 @@ class Length:
         """The step whose progress is 1. (A run of one step has progress 0 alone.)"""
         return max(self.steps - 1, 1)
 
-    def progress(self, k: int) -> float:
-        return min(k / self.last, 1.0)
+    def progress(self, k: float) -> float:
+        return min(self.place(k) / self.place(self.last), 1.0)
+
+    def place(self, k: float) -> float:
+        """Where a run is before step k: in steps, or in epochs where these are not alike."""
+        if not self.starts:
+            return k
+        epoch = bisect_right(self.starts, k) - 1
+        begin, whole = self.starts[epoch], epoch + 1 < len(self.starts)
+        end = self.starts[epoch + 1] if whole else self.steps
+        share = 1.0 if whole else (self.epochs or len(self.starts)) - epoch
+        return epoch + share * (k - begin) / (end - begin)
 
     def share(self, where: str, said: str, *, moment: bool = False) -> float:
         """The span as a share of progress. A moment must lie within the run, a duration may fill it."""
@@ -64,14 +76,11 @@ class Length:
             raise SettingError(f"{where} = {said!r} needs the {unit} of the run: Length(steps={self.steps}, {unit}=...)")
         if amount > total * (1 + TINY):
             raise SettingError(f"{where} = {said!r} is longer than the run of {total:g} {unit}")
-        steps = amount * self.steps / total
-        if self.starts and unit != "steps":
-            place = amount / total * len(self.starts)
-            ends = (*self.starts, self.steps, self.steps)
-            steps = ends[int(place)] + (place - int(place)) * (ends[int(place) + 1] - ends[int(place)])
-        if moment and steps > self.last + TINY * self.steps:
+        place = self.place(amount) if unit == "steps" else amount / total * self.place(self.steps)
+        end = self.place(self.last)
+        if moment and place > end * (1 + TINY):
             raise SettingError(f"{where} = {said!r} lies after the last of {self.steps} steps, which are numbered from 0")
-        return min(steps / self.last, 1.0)
+        return min(place / end, 1.0)
 
 
 def parse(where: str, said: str) -> tuple[float, str]:

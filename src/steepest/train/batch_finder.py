@@ -12,7 +12,7 @@ from torch.utils._pytree import tree_map
 
 from steepest.core.errors import SettingError
 from steepest.drivers.accumulate import Accumulate
-from steepest.train.memory import available, highest, release, reset_highest, resident, said
+from steepest.train.memory import available, highest, out_of_memory, release, reset_highest, resident, said
 from steepest.train.trial import BatchLoss, samples, summed
 from steepest.train.untouched import untouched
 
@@ -22,8 +22,6 @@ CEILING = 2**20
 CLOSE = 1 / 32
 # Of the free memory of the machine, a process may take this share when no budget is given.
 SHARE = 0.8
-# How an allocation fails where it is not torch.OutOfMemoryError.
-FAILURES = ("can't allocate memory", "not enough memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
 
 
 @dataclass(frozen=True)
@@ -134,10 +132,6 @@ class Room:
         if not failed and top is not None and self.start is not None:
             self.line = n, max(top - self.start, 0)
         return Trial(n, not failed, failed, peak)
-
-
-def out_of_memory(error: BaseException) -> bool:
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(text in str(error) for text in FAILURES)
 
 
 def reason(low: int, high: int | None, ceiling: int, trials: list[Trial]) -> str:

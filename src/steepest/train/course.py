@@ -14,15 +14,25 @@ from steepest.data.split import order
 from steepest.schedules.base import Schedule
 from steepest.schedules.batches import Batches, batch_sizes
 from steepest.schedules.span import Length
+from steepest.train.feed import is_tokens
 
 
 class Course:
-    """Steps 0 to `steps` - 1 over a part that gives batches by index."""
+    """Steps 0 to `steps` - 1 over a part that gives batches by index; `tokens` are those of a sample, where all have as many."""
 
     def __init__(
-        self, part: Part, size: int | str, seed: int, *, epochs: int | None, steps: int | None, drop_last: bool, growth: Schedule | None
+        self,
+        part: Part,
+        size: int | str,
+        seed: int,
+        *,
+        epochs: int | None,
+        steps: int | None,
+        drop_last: bool,
+        growth: Schedule | None,
+        tokens: int | None = None,
     ) -> None:
-        self.part, self.seed = part, seed
+        self.part, self.seed, self.tokens = part, seed, tokens
         n = len(part)
         whole = n if size == "full" else int(size)
         if drop_last and whole > n:
@@ -42,10 +52,10 @@ class Course:
     @property
     def length(self) -> Length:
         full = self.batches.length()
-        if self.steps == full.steps:
-            return full
-        share = self.steps / full.steps
-        return Length(self.steps, (full.epochs or 0) * share, (full.samples or 0) * share)
+        epochs = full.place(self.steps) if full.starts else self.batches.epochs * self.steps / full.steps
+        samples = epochs * self.batches.samples
+        starts = tuple(start for start in full.starts if start < self.steps)
+        return Length(self.steps, epochs, samples, samples * self.tokens if self.tokens else None, starts)
 
     def epoch(self, k: int) -> int:
         return self._epoch if self._first <= k < self._end else self.batches.epoch(k)
@@ -116,12 +126,21 @@ class Streamed:
 
 
 def course_of(part: Part, recipe: Any) -> Course | Streamed:
-    stop, batch, growth = recipe.stop, recipe.batch, recipe.schedules().get("batch")
+    stop, batch, schedules = recipe.stop, recipe.batch, recipe.schedules()
+    growth = schedules.get("batch")
     if isinstance(part, Loader):
         if growth is not None:
             raise SettingError("schedule.batch: a DataLoader makes its own batches; give the Dataset instead")
         return Streamed(part, epochs=stop.epochs, steps=stop.steps)
-    return Course(part, batch.size, recipe.run.seed, epochs=stop.epochs, steps=stop.steps, drop_last=batch.last == "drop", growth=growth)
+    tokens = None if "length" in schedules else tokens_of(part)  # with it a step has as many as the schedule says
+    drop = batch.last == "drop"
+    return Course(part, batch.size, recipe.run.seed, epochs=stop.epochs, steps=stop.steps, drop_last=drop, growth=growth, tokens=tokens)
+
+
+def tokens_of(part: Part) -> int | None:
+    """How many tokens a sample has, padding included, where inputs are rows of whole numbers."""
+    first = getattr(part, "columns", (None,))[0]
+    return first.shape[1] if isinstance(first, Tensor) and is_tokens(first) else None
 
 
 def micro(batch: Batch, size: int) -> Sequence[Batch]:

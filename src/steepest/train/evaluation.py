@@ -8,9 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from steepest.core.errors import SteepestError
 from steepest.core.objectives import METRICS
 from steepest.core.task import Task
-from steepest.data.parts import Batch, Loader, Part, columns
+from steepest.data.parts import Batch, DataError, Loader, Part, columns, is_text
+from steepest.train.memory import out_of_memory
 from steepest.train.objective import Objective
 
 # Samples at a time, unless memory says less.
@@ -48,7 +50,7 @@ def _evaluate(model: nn.Module, part: Part, objective: Objective, prepared: Call
             add(sums, "loss", task.batch_loss(model, batch) if task.batch_loss else _players(model, batch, task), len(batch[0]))
             continue
         inputs, target = columns(batch)
-        output = model(*inputs)
+        output = answer(model, inputs)
         count = objective.count(batch)
         add(sums, "loss", objective.plain(model, batch, output), count)
         for metric in task.metrics:
@@ -62,6 +64,20 @@ def _evaluate(model: nn.Module, part: Part, objective: Objective, prepared: Call
         output, target = torch.cat([x for x, _ in whole]), torch.cat([y for _, y in whole])
         values |= {name_of(metric): float(metric(output, target)) for metric in task.metrics if callable(metric)}
     return values
+
+
+def answer(model: nn.Module, inputs: Sequence[Any], whose: str = "these") -> Any:
+    """What the model says to inputs; those that it cannot take are one clear line."""
+    try:
+        return model(*inputs)
+    except (SteepestError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # the model is the user's, and so are the inputs
+        if out_of_memory(error):
+            raise
+        what = " and ".join("text" if is_text(x) else f"shape {tuple(x.shape)}, {str(x.dtype).removeprefix('torch.')}" for x in inputs)
+        said = " ".join(str(error).split())
+        raise DataError(f"the model cannot take {whose} inputs ({what}): {type(error).__name__}: {said}") from error
 
 
 def _players(model: nn.Module, batch: Batch, task: Task) -> Tensor:

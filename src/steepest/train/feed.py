@@ -6,12 +6,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from steepest.core.errors import SettingError
 from steepest.core.task import Task
 from steepest.data.parts import Arrays, Batch, Loader, Part, is_text
 from steepest.data.preprocess import fit
 from steepest.data.split import Data
 from steepest.regularizers.augment import Augmentation, Chain
 from steepest.regularizers.base import BatchChange, Regularizer
+from steepest.schedules.batches import whole
 
 
 class Feed:
@@ -23,6 +25,7 @@ class Feed:
         self.device, self.generator = device, generator
         self.preprocess = fit(task.preprocess, data.train).to(device)
         self.sort(regularizers)
+        self.length = 1.0  # the share of a sequence that training sees: what schedule.length turns
         parts = [part for part in (data.train, data.valid, data.test) if part is not None]
         # How many steps of preprocessing the data in memory have behind them: bytes stay bytes until they are used, and
         # augmentation comes between scaling and the rest, so that what it adds at borders is black.
@@ -56,7 +59,9 @@ class Feed:
         return batch
 
     def training(self, batch: Batch) -> Batch:
-        """Preprocessed, augmented in between, and mixed."""
+        """Cut, preprocessed, augmented in between, and mixed."""
+        if self.length < 1:
+            batch = shortened(batch, self.length)
         if self.augmentations:
             scaled = self.preprocess.scaled
             batch = self._changed(self.prepared(batch, scaled), self.augmentations)
@@ -85,6 +90,23 @@ class Feed:
             if number == REFILL:
                 return
             yield self.prepared(batch)
+
+
+def is_tokens(x: Any) -> bool:
+    """Whether these inputs are sequences of tokens, (N, T)."""
+    return isinstance(x, Tensor) and x.dtype == torch.int64 and x.ndim == 2
+
+
+def shortened(batch: Batch, share: float) -> Batch:
+    """The beginnings of sequences of tokens, and of what goes with each token: targets, masks."""
+    first = batch[0]
+    if not is_tokens(first):
+        looks = (
+            f"shape {tuple(first.shape)}, {str(first.dtype).removeprefix('torch.')}" if isinstance(first, Tensor) else type(first).__name__
+        )
+        raise SettingError(f"schedule.length cuts sequences of tokens, whole numbers (N, T); these inputs are {looks}")
+    long, short = first.shape[1], whole(first.shape[1], share)
+    return tuple(x[:, :short] if isinstance(x, Tensor) and x.ndim > 1 and x.shape[1] == long else x for x in batch)
 
 
 def _is_numbers(part: Part) -> bool:

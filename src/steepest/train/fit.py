@@ -1,15 +1,16 @@
 """Training from beginning to end in one call, for those who have nothing to say in between."""
 
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from steepest.core.errors import SettingError
 from steepest.core.task import Task
-from steepest.data.split import fold, gather
+from steepest.data.split import Data, fold, gather
 from steepest.train.recipe import Recipe
-from steepest.train.run import train
+from steepest.train.run import described, train
 from steepest.train.trained import Model
 
 
@@ -31,8 +32,15 @@ def fit(task: Task, recipe: Recipe | None = None, *, folder: str | Path | None =
 
 def folds(task: Task, recipe: Recipe | None = None, *, folder: str | Path | None = None) -> list[Trained]:
     """Cross-validation: as many runs as the task has folds, each validated on another part. Test data stays apart."""
+    whole = described(task)
+    return [fit(task, recipe, folder=path, data=data, facts=whole | facts) for path, data, facts in each_fold(task, folder)]
+
+
+def each_fold(task: Task, folder: str | Path | None = None) -> Iterator[tuple[Path | None, Data, dict[str, Any]]]:
+    """Of each fold: where its run goes, its data, and the facts by which they are found again."""
     if not task.folds:
         raise SettingError("Task.folds = 0: say in how many parts the data is cut, 5 or 10")
     data = gather(task.data, valid=0)
-    parts = [fold(data, task.folds, number) for number in range(task.folds)]
-    return [fit(task, recipe, folder=Path(folder) / f"fold-{n}" if folder else None, data=part) for n, part in enumerate(parts)]
+    for number in range(task.folds):
+        path = Path(folder) / f"fold-{number}" if folder else None
+        yield path, fold(data, task.folds, number), {"fold": {"number": number, "of": task.folds}}

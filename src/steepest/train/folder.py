@@ -17,6 +17,7 @@ from steepest.records import Record
 from steepest.train import checkpoint
 from steepest.train.kinds import duration
 from steepest.train.loop import Loop, Moment
+from steepest.train.pictures import picture
 from steepest.train.recipe import Recipe
 
 SECONDS = {"seconds": 1.0, "minutes": 60.0, "hours": 3600.0}
@@ -58,13 +59,13 @@ class Folder:
             raise RunError(f"{path} exists already{what}; or choose another folder")
 
     @classmethod
-    def create(cls, path: Path, recipe: Recipe, task: dict[str, Any]) -> Self:
+    def create(cls, path: Path, recipe: Recipe, task: dict[str, Any], threads: int) -> Self:
         """A new one: the recipe, the task and the environment are written before anything is computed."""
         cls.refuse(path)
         try:
             path.mkdir(parents=True, exist_ok=True)
             recipe.save(path / "recipe.toml")
-            for name, facts in (("task.json", task), ("environment.json", records.environment())):
+            for name, facts in (("task.json", task), ("environment.json", records.environment() | {"threads": threads})):
                 (path / name).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
         except OSError as error:
             raise RunError(f"{path} cannot be written: {error.strerror or error}") from None
@@ -100,6 +101,8 @@ class Folder:
         save_file(state, draft, metadata={"recipe": self.recipe.hash})
         draft.replace(self.path / "model.safetensors")
         self.write_preprocess(s.preprocess)
+        if s.task.pictures:
+            (self.path / "pictures.png").write_bytes(picture(s.task, s.model))
         self.record.flush(sync=True)
         records.keep(self.path)
 

@@ -41,6 +41,9 @@ class Guard:
     mean: float = 0.0
     spread: float = 0.0
     start: float = 0.0
+    # Of the loss since the last evaluation, or of the last 50 steps: how many steps, and its average.
+    fresh: int = 0
+    recent: float = 0.0
 
     WARM = 50
     FAR = 20.0
@@ -56,6 +59,8 @@ class Guard:
         if spikes and self.seen >= self.WARM and loss > max(self.mean + self.FAR * self.spread, self.start + abs(self.start)):
             return Bad("spike", f"{loss:.4g}")
         self.seen += 1
+        self.fresh += 1
+        self.recent += max(0.02, 1 / self.fresh) * (loss - self.recent)
         weight = max(0.02, 1 / self.seen)
         if self.seen > 1:
             self.spread += weight * (abs(loss - self.mean) - self.spread)

@@ -63,8 +63,8 @@ class Loop:
         self.streamed = isinstance(session.course, Streamed)
         self.evaluations = duration(recipe.run.evaluate_every)
         self.moments = _moments(recipe.run.checkpoint_every)
-        # GANs and rewards rise and fall as they like.
-        self.spikes = isinstance(task.loss, str) and not task.losses and not task.batch_loss
+        # GANs and rewards rise and fall as they like. A spike is no reason to stop: most runs get over it.
+        self.spikes = isinstance(task.loss, str) and not task.losses and not task.batch_loss and recipe.run.on_nan != "stop"
         self.k, self.seconds, self.reason = 0, 0.0, "finished"
         self.moment: Moment | None = None
         # Steps below are made again: with every check (`careful`), and without a second line in the record (`recorded`).
@@ -75,13 +75,13 @@ class Loop:
     def run(self) -> Iterator[Step]:
         s, guard, course, rate = self.session, self.session.guard, self.session.course, self.session.rate.read
         always = s.recipe.run.on_nan == "skip"
-        began = perf_counter() - self.seconds
+        began, evaluation = perf_counter() - self.seconds, None
         s.model.train()
         while True:
-            k, loss, bad, evaluation = self.k, nan, None, None
+            k, loss = self.k, nan
             done = k >= s.steps
-            if done or self.due(k):
-                bad = self.take()
+            bad = self.take() if done or self.due(k, evaluation is not None) else None
+            evaluation = None
             if done and not bad:
                 return
             if bad is None and k not in guard.skip:
@@ -107,15 +107,15 @@ class Loop:
                 self.take()
                 return
 
-    def due(self, k: int) -> bool:
-        """Whether step k begins at a moment to keep: by the step's number alone, so that a resumed run has the same ones."""
+    def due(self, k: int, evaluated: bool) -> bool:
+        """Whether step k, before which there was an evaluation or not, begins at a moment to keep. A resumed run has the same ones."""
         if self.moment is None:
             return True
         if k <= self.moment.k or k < self.careful:
             return False
         if isinstance(self.session.course, Streamed):
             return k % self.session.course.per_epoch == 0
-        return k % self.moments == 0 or self.evaluates(k - 1)
+        return evaluated or k % self.moments == 0
 
     def evaluates(self, k: int) -> bool:
         """Whether an evaluation follows step k."""
@@ -136,6 +136,7 @@ class Loop:
             if self.metric not in found:
                 raise SettingError(f"stop.metric = {self.metric!r} is none of {', '.join(found)}")
             if part == "valid":
+                s.guard.fresh = 0
                 self.seen = self.stopping.observe(self.seen, found[self.metric])
                 if self.stopping.improved(self.seen):
                     s.best = found

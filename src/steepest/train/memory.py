@@ -7,6 +7,8 @@ import torch
 
 STATUS, RESET, MACHINE = Path("/proc/self/status"), Path("/proc/self/clear_refs"), Path("/proc/meminfo")
 GROUP = Path("/sys/fs/cgroup")
+# How an allocation fails where it is not torch.OutOfMemoryError.
+FAILURES = ("can't allocate memory", "not enough memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
 
 
 def resident() -> int | None:
@@ -46,6 +48,10 @@ def available() -> int | None:
     except (OSError, ValueError):  # no container, or one without a limit ("max")
         return machine
     return limit - used if machine is None else min(machine, limit - used)
+
+
+def out_of_memory(error: BaseException) -> bool:
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(text in str(error) for text in FAILURES)
 
 
 def _line(file: Path, name: str) -> int | None:

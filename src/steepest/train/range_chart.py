@@ -34,4 +34,5 @@ def draw(result: "RangeResult", path: Path) -> None:
     whole = whole.configure_view(stroke=None).configure_axis(
         gridColor="#e8e8e8", domain=False, tickColor="#cccccc", labelColor="#444444", titleColor="#444444", titleFontWeight="normal"
     )
-    whole.save(str(path), ppi=150)
+    how: dict[str, Any] = {"inline": True} if path.suffix == ".html" else {"ppi": 150}
+    whole.save(str(path), **how)

@@ -34,11 +34,11 @@ class RangeResult:
     reason: str
 
     def chart(self, path: str | Path) -> None:
-        """A PNG: the loss against the rate, and the suggestion."""
+        """A picture (PNG, SVG, or a page that needs no network): the loss against the rate, and the suggestion."""
         from steepest.train.range_chart import draw  # altair: only a picture waits for it
 
-        if Path(path).suffix != ".png":
-            raise SettingError(f"a chart is a .png, not {str(path)!r}")
+        if Path(path).suffix not in (".png", ".svg", ".html"):
+            raise SettingError(f"a chart is a .png, .svg or .html, not {str(path)!r}")
         draw(self, Path(path))
 
 

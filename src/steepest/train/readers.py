@@ -143,7 +143,7 @@ def tidy(value: Any) -> Any:
 def knobs(rules: Rules, regularizers: Mapping[str, Any]) -> list[str]:
     """Everything that a schedule can move, by the path it has in [schedule]."""
     inside = [f"regularize.{name}.{knob}" for name, one in regularizers.items() for knob in type(one).own_knobs()]
-    return [*rules.knobs, "batch", *inside]
+    return [*rules.knobs, "batch", "length", *inside]
 
 
 READERS: dict[str, Callable[..., Part]] = {

@@ -211,12 +211,15 @@ class Recipe:
             return made(factory, deepcopy(self._parts["model"].made))
 
     def initialize(self, model: "nn.Module", sample: Any = None, *names: str) -> "Report":
-        """Initialize the model by [init], from the run's seed; `names` tell parts of a model apart that are initialized alone."""
+        """Initialize the model by [init], from the run's seed; `names` tell parts of a model apart that are initialized alone.
+
+        Parameters of the model's own, for which the plan has no rule, stay as the model made them.
+        """
         from steepest.core.rng import seed_of
         from steepest.init import apply
 
         seed = seed_of(self.run.seed, *names) if names else self.run.seed
-        return apply(model, self._parts["init"].made, sample=sample, seed=seed)
+        return apply(model, self._parts["init"].made, sample=sample, seed=seed, keep=True)
 
     @property
     def pretrained(self) -> str | None:

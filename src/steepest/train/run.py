@@ -11,7 +11,7 @@ import torch
 
 from steepest import records
 from steepest.core.task import Task
-from steepest.data.split import Data
+from steepest.data.split import Data, fold, gather
 from steepest.schedules.span import Length
 from steepest.train import checkpoint
 from steepest.train.folder import Folder, RunError, now
@@ -21,6 +21,7 @@ from steepest.train.session import Session
 from steepest.train.sinks import sink
 from steepest.train.trained import task_of, use_best
 from steepest.watch import Health
+from steepest.watch.sizes import gap
 
 
 class Nowhere:
@@ -75,7 +76,7 @@ def train(
         Folder.refuse(path)
     with settings(recipe):
         session = Session(task, recipe, data=data)
-        place = Folder.create(path, recipe, facts) if path else None
+        place = Folder.create(path, recipe, facts, torch.get_num_threads()) if path else None
         loop = Loop(session, place.record if place else Nowhere(), lambda moment: place.keep(moment, loop) if place else None)
         begin = {
             "version": records.VERSION, "task": facts["name"], "rule": rule_name(recipe), "seed": recipe.run.seed, "steps": session.steps,
@@ -101,12 +102,12 @@ def resume(
     recipe = old.replace(changes) if isinstance(changes, Mapping) else old.set_text(changes or ())
     _allowed(old, recipe)
     with settings(recipe):
-        place = Folder(path, recipe)
+        place, data = Folder(path, recipe), data or fold_of(task, run.task)
         try:
             found = checkpoint.latest(path / "checkpoints") if (path / "checkpoints").is_dir() else None
             for why in found.skipped if found else ():
                 warnings.warn(why, RuntimeWarning, stacklevel=2)
-            session = Session(task, recipe, data=data, length=_held(recipe, found))
+            session = Session(task, recipe, data=data, length=_held(recipe, found), threads=_threads(run.environment))
             if found:
                 place.cut(found.facts["position"])
             elif next(iter(run.lines("begin")), None):
@@ -126,6 +127,12 @@ def resume(
             yield from _going(loop, place, health, sinks, first)
         finally:
             place.close()
+
+
+def _threads(environment: Mapping[str, Any]) -> int | None:
+    """How many threads the run began with."""
+    found = environment.get("threads")
+    return found if type(found) is int and found > 0 else None
 
 
 def _held(recipe: Recipe, found: Any) -> Length | None:
@@ -161,7 +168,7 @@ def _going(loop: Loop, place: Folder | None, health: int, sinks: Sequence[str], 
                 if watch:
                     if step.event:
                         watch.prepare(loop.k)
-                    elif numbers := watch(step.number):
+                    elif numbers := watch(step.number) | overfitting(step):
                         loop.record.write("health", step.number, numbers=numbers)
                 yield step
         except (KeyboardInterrupt, GeneratorExit):
@@ -177,6 +184,14 @@ def _going(loop: Loop, place: Folder | None, health: int, sinks: Sequence[str], 
             place.finish(loop)
 
 
+def overfitting(step: Step) -> dict[str, float]:
+    """After an evaluation: how far its loss is from that of the training steps before it, where both are the same loss."""
+    s = step.session
+    if not step.evaluation or "loss" not in step.evaluation or s.objective.targets or s.objective.penalties or s.feed.changes:
+        return {}
+    return gap(s.guard.recent, step.evaluation["loss"])
+
+
 def rule_name(recipe: Recipe) -> str:
     """ "clip(average(adamw))": short enough for a list."""
     name = recipe["optimizer.rule"]
@@ -189,6 +204,12 @@ def described(task: Task) -> dict[str, Any]:
     names = list(task.factories)
     factory = next(iter(task.factories.values()))
     return {"name": task.name or getattr(factory, "__module__", "task"), "models": names, "loss": str(task.loss)}
+
+
+def fold_of(task: Task, facts: Mapping[str, Any]) -> Data | None:
+    """The data of a run that was one of several folds."""
+    found = facts.get("fold")
+    return fold(gather(task.data, valid=0), found["of"], found["number"]) if found else None
 
 
 @contextmanager

@@ -53,14 +53,17 @@ class Stop(Section):
 
 class Run(Section):
     seed: int = whole(0, "what all random numbers follow from", low=0)
-    threads: int | str = whole("auto", 'CPU threads; "auto": as many as torch takes', words=("auto",))
+    threads: int | str = whole(
+        "auto", 'CPU threads; "auto": 1 where a step is less than a billion operations, else as many as torch takes', words=("auto",)
+    )
     device: str = option("auto", "where to train; auto: on cuda if there is any, else on cpu", choices=("auto", "cpu", "cuda"))
     precision: str = option("float32", "what layers compute in (weights stay float32)", choices=("float32", "bfloat16", "float16"))
     compile: bool = option(False, "compile the model with torch.compile")
     deterministic: bool = option(False, "refuse operations that give other bits each time")
     on_nan: str = option(
         "rollback",
-        "at a NaN, Inf or spike of the loss: rollback to the last good state and lower lr, skip the step, or stop",
+        "at a NaN or Inf: rollback to the last good state and lower lr, skip the step, or stop; "
+        "at a spike of the loss: rollback or skip, as with NaN; stop lets it be",
         choices=("rollback", "skip", "stop"),
     )
     evaluate_every: str = every("1 epoch", "how often the validation data are looked at", "steps", "epochs")

@@ -1,6 +1,6 @@
 """A run in memory: everything that a task and a recipe decide, put together; one step; and coming back to an earlier moment."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -10,13 +10,14 @@ from torch import Tensor, nn
 from steepest.core.errors import SettingError, SteepestError
 from steepest.core.rng import generator, seed_of
 from steepest.core.task import Task
-from steepest.data.parts import Batch, columns
+from steepest.data.parts import Batch, Loader, columns
 from steepest.data.split import Data, balanced, classes, gather
 from steepest.regularizers.base import Adversarial, GradientChange, Penalty, Projection, Surgery, TargetChange, mixed_loss
 from steepest.schedules.span import Length
 from steepest.train import heap
 from steepest.train.course import course_of
-from steepest.train.feed import Feed
+from steepest.train.evaluation import answer
+from steepest.train.feed import Feed, shortened
 from steepest.train.guard import Bad, Guard, checked
 from steepest.train.knobs import Dial, Scheduled
 from steepest.train.objective import Objective
@@ -24,16 +25,26 @@ from steepest.train.pretrained import load_pretrained
 from steepest.train.recipe import Recipe, located
 from steepest.train.snapshot import copied, random_facts, random_tensors, restore, restore_random, tensors_of
 from steepest.train.stepping import Stepping
+from steepest.train.threads import chosen, operations, said
 
 
 class Session:
-    """`task` and `recipe` at work. `step(k)` makes step k; `snapshot()` and `restore(...)` are the way back."""
+    """`task` and `recipe` at work. `step(k)` makes step k; `snapshot()` and `restore(...)` are the way back.
 
-    def __init__(self, task: Task, recipe: Recipe, *, data: Data | None = None, length: Length | None = None) -> None:
-        self.task, self.recipe = task, recipe
+    With `run.threads = "auto"` torch's threads are set: to one until there is a model, then to those chosen for it, or to the `threads`
+    of a run that goes on. Who makes a session puts them back (`run.settings`).
+    """
+
+    def __init__(
+        self, task: Task, recipe: Recipe, *, data: Data | None = None, length: Length | None = None, threads: int | None = None
+    ) -> None:
+        self.task, self.recipe, self.keep_ratio = task, recipe, recipe.batch.keep_ratio
         self.device = device_of(recipe.run.device)
         if self.device.type == "cpu":
             heap.keep()
+        usual = torch.get_num_threads()
+        if recipe.run.threads == "auto":
+            torch.set_num_threads(1)
         torch.manual_seed(seed_of(recipe.run.seed, "run"))
         self.generator = generator(recipe.run.seed, "batches")
         self.regularizers = recipe.regularizers()
@@ -42,7 +53,11 @@ class Session:
         self.course = course_of(self.data.train, recipe)
         self.steps = self.course.steps
         self.objective = Objective(task, self._weights())
-        self.model, self.multipliers = self._model()
+        self.model = self._model()
+        sample = self._sample()
+        self.operations = self._choose_threads(sample, usual, threads)
+        self.multipliers = self._initialize(self.model, sample)
+        torch.manual_seed(seed_of(recipe.run.seed, "run"))
         self.optimizers = self._optimizers()
         self.rate = Dial(list(self.optimizers.values()), "lr")
         # What schedules go by: the run's own length, unless it was extended and they hold.
@@ -62,9 +77,10 @@ class Session:
 
     @property
     def where(self) -> str:
-        """ "cpu with 1 thread: 61,706 parameters": what was chosen."""
+        """ "cpu with 1 thread (160 million operations a step): 61,706 parameters": what was chosen."""
         n, threads = sum(p.numel() for p in self.model.parameters()), torch.get_num_threads()
-        with_threads = f" with {threads} thread{'s' * (threads > 1)}" if self.device.type == "cpu" else ""
+        why = f" ({said(self.operations)} operations a step)" if self.operations else ""
+        with_threads = f" with {threads} thread{'s' * (threads > 1)}{why}" if self.device.type == "cpu" else ""
         return f"{self.device.type}{with_threads}: {n:,} parameters"
 
     # --- putting it together --------------------------------------------------------------------------
@@ -76,8 +92,8 @@ class Session:
         weights = balanced(self.data.train) if isinstance(given, str) else torch.tensor([float(x) for x in given])
         return weights.to(self.device)
 
-    def _model(self) -> tuple[nn.Module, dict[str, float]]:
-        """The model with its start, and the multipliers of lr that its start asks for."""
+    def _model(self) -> nn.Module:
+        """The model as its factory makes it."""
         torch.manual_seed(seed_of(self.recipe.run.seed, "model"))
         model = self.recipe.model(self.task.factories)
         if not isinstance(model, nn.Module):
@@ -85,20 +101,30 @@ class Session:
         for regularizer in self.regularizers.values():
             if isinstance(regularizer, Surgery):
                 model = regularizer.build(model)
-        model = model.to(self.device)
-        multipliers = self._initialize(model)
-        torch.manual_seed(seed_of(self.recipe.run.seed, "run"))
-        return model, multipliers
+        return model.to(self.device)
 
-    def _initialize(self, model: nn.Module) -> dict[str, float]:
-        """By the recipe's plan, then from pretrained weights."""
-        if type(model).forward is nn.Module.forward:
-            # No forward of its own, as where several networks play: each is initialized by itself.
+    def _sample(self) -> Sequence[Any] | None:
+        """Some inputs; None for a model without a forward of its own, as where several networks play."""
+        return None if type(self.model).forward is nn.Module.forward else columns(self.feed.first(self.course, 32))[0]
+
+    def _choose_threads(self, sample: Sequence[Any] | None, usual: int, before: int | None) -> float | None:
+        """Set torch's threads if the recipe leaves it to us; the operations of a step, if they decided."""
+        if self.recipe.run.threads != "auto":
+            return None
+        if before or self.device.type != "cpu":
+            torch.set_num_threads(before or usual)
+            return None
+        count = operations(self.model, [x[:2] for x in sample or ()], self.course.base)
+        torch.set_num_threads(chosen(count, usual))
+        return count
+
+    def _initialize(self, model: nn.Module, sample: Sequence[Any] | None) -> dict[str, float]:
+        """By the recipe's plan, then from pretrained weights; the multipliers of lr that this start asks for."""
+        if sample is None:  # each network is initialized by itself
             reports = {name: self.recipe.initialize(child, None, name) for name, child in model.named_children()}
             found = {f"{name}.{p}": rate for name, report in reports.items() for p, rate in report.lr_multipliers.items()}
         else:
-            inputs, _ = columns(self.feed.first(self.course, 32))
-            found = self.recipe.initialize(model, inputs[0] if len(inputs) == 1 else tuple(inputs)).lr_multipliers
+            found = self.recipe.initialize(model, sample[0] if len(sample) == 1 else tuple(sample)).lr_multipliers
         if self.recipe.pretrained:
             load_pretrained(model, self.recipe.pretrained)
         return found
@@ -115,9 +141,13 @@ class Session:
         for path, schedule in self.recipe.schedules().items():
             if path == "batch":  # the course knows it
                 continue
-            turn = self._turn_regularizer(path) if path.startswith("regularize.") else Dial(optimizers, path).turn
+            if path == "length":
+                shortened(self.feed.first(self.course, 1), 0.5)  # whether it can be done
+                turn = partial(setattr, self.feed, "length")
+            else:
+                turn = self._turn_regularizer(path) if path.startswith("regularize.") else Dial(optimizers, path).turn
             with located(f"schedule.{path}"):
-                found.append(Scheduled(path, schedule, length, turn))
+                found.append(Scheduled(path, schedule.resolve(length), length, turn))
         return found
 
     def _turn_regularizer(self, path: str) -> Callable[[float], None]:
@@ -144,15 +174,15 @@ class Session:
 
     @torch.no_grad()
     def rehearse(self) -> None:
-        """One batch forward, so that what does not fit is said before training. Nothing is changed by it."""
+        """Some training and validation samples forward, so that what does not fit is said before training. Nothing is changed by it."""
         if self.task.batch_loss or self.task.losses:
             return
-        batch = self.feed.first(self.course, 2)
+        batch, valid = self.feed.first(self.course, 2), self.data.valid
         training = self.model.training
         self.model.eval()
         try:
             inputs, target = columns(batch)
-            output = self.model(*inputs)
+            output = answer(self.model, inputs, "the training")
             n = classes(self.data.train)
             if self.task.loss in ("cross_entropy", "nll") and n and isinstance(output, Tensor) and output.ndim > 1:
                 low = int(self.data.train.target.min())  # type: ignore[union-attr]
@@ -160,6 +190,12 @@ class Session:
                     raise SteepestError(f"the training labels go from {low} to {n - 1}, and the model has {output.shape[1]} outputs")
             if target is not None:
                 self.objective.plain(self.model, batch, output)
+            for one in self.scheduled:
+                if one.path == "length":
+                    answer(self.model, columns(shortened(batch, one.factor(0)))[0], "the shortened")
+            if valid is not None and not isinstance(valid, Loader):  # whose order is its own
+                batch = self.prepared(valid.take(torch.arange(min(2, len(valid)))))
+                self.objective.plain(self.model, batch, answer(self.model, columns(batch)[0], "the validation"))
         finally:
             self.model.train(training)
 
@@ -167,7 +203,7 @@ class Session:
 
     def step(self, k: int, careful: bool = False) -> float:
         """Make step k; its loss. `careful`: a Bad is raised, naming the layer, before anything is written to the weights."""
-        if self.scheduled or self.guard.rate != 1 or self.recipe.batch.keep_ratio:
+        if self.scheduled or self.guard.rate != 1 or self.keep_ratio:
             self._set_knobs(k)
         batch = self.course.batch(k)
         if careful:
@@ -190,7 +226,7 @@ class Session:
         factor = self.guard.rate
         if self.lr:
             factor *= self.lr.factor(k)
-        if self.recipe.batch.keep_ratio:
+        if self.keep_ratio:
             factor *= self.course.size(k) / self.course.base
         self.rate.turn(factor)
         for one in self.others:

@@ -61,12 +61,14 @@ def wandb(folder: str | Path) -> Iterator[Take]:
     package = _package("wandb")
     quiet = package.Settings(console="off", silent=True, disable_git=True, disable_code=True)
     with package.init(project="steepest", name=Path(folder).resolve().name, dir=str(folder), mode="offline", settings=quiet) as run:
+        # Steps of its own must rise from line to line, and ours count the steps done in some lines, and number them in others.
+        run.define_metric("*", step_metric="step")
 
         def take(line: Mapping[str, Any]) -> None:
             if line["kind"] == "begin":
                 run.config.update(settings(line))
             elif found := scalars(line):
-                run.log(found, step=line["step"])
+                run.log(found | {"step": line["step"]})
 
         yield take
 

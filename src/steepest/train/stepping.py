@@ -38,7 +38,7 @@ class Stepping:
         (optimizer,) = self.optimizers.values()
         if isinstance(self.driver, Accumulate):
             parts = micro(batch, self.micro or len(batch[0]))
-            return float(self.driver.step(optimizer, [lambda part=part: self._sum(part, careful) for part in parts]))
+            return float(self.driver.step(optimizer, [lambda part=part: self.summed(part, careful) for part in parts]))
         if isinstance(optimizer, LBFGS):
             return self._searched(optimizer, batch, careful)
         if self.scaler:
@@ -59,7 +59,8 @@ class Stepping:
             raise Bad("loss", str(first_bad(self.model, columns(batch)[0]) or "the loss"))
         return loss
 
-    def _sum(self, part: Batch, careful: bool) -> tuple[Tensor, float]:
+    def summed(self, part: Batch, careful: bool = False) -> tuple[Tensor, float]:
+        """The sum of the losses of a part, and how many they are."""
         count = self.objective.count(part)
         return self._loss(part, careful) * count, count
 

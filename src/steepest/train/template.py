@@ -96,6 +96,7 @@ def schedule() -> Iterator[Line]:
     yield '# lr = { shape = "warmup_cosine", warmup = "10%" }', "a factor on the knob's value; all shapes: steepest list schedules"
     yield '# clip.norm = { shape = "linear", end = 0.1 }', "a wrapper's knob"
     yield '# batch = { shape = "step", at = ["50%", "75%"], factor = 2 }', "the batch size"
+    yield '# length = { shape = "linear", start = 0.25, end = 1 }', "how much of each sequence of tokens is seen"
     yield '# regularize.dropout.rate = { shape = "linear", start = 0, end = 1 }', "a knob of what stands in [regularize]"
 
 
