@@ -10,11 +10,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from rich.console import Console
+from training import recipe, task
 
 from steepest.cli import curve, runs, show
 from steepest.cli.console import READABLE
@@ -24,6 +27,7 @@ from steepest.core.errors import SettingError
 from steepest.records import KINDS, Record, RecordError, Summary, check, cut, environment, keep, number, position_before, read, run
 from steepest.records.schema import COMMON, TYPES, VERSION
 from steepest.train import sinks
+from steepest.train.run import train
 
 DOCS = Path(__file__).parent.parent / "docs" / "records.md"
 BEGIN = dict(version=1, task="digits", rule="adamw", seed=0, steps=4, metric="accuracy", better="higher")
@@ -34,6 +38,10 @@ GOOD = {
     "event": dict(name="rollback", message="NaN in conv1"),
     "health": dict(numbers={"dead": 0}, warning="look"),
     "end": dict(reason="finished"),
+    "study": dict(version=1, task="digits", objective="loss", better="lower", settings={"seed": 0}),
+    "job": dict(trial=3, point={"lr": 0.1}, seed=7, start=0, stop=4, origin="portfolio 3"),
+    "result": dict(status="done", epochs=4, score=0.1, metrics={"loss": 0.1}, error=""),
+    "answer": dict(trial=3, metrics={"loss": 0.1}, message="the lowest", test={"loss": 0.2}),
 }
 
 
@@ -126,8 +134,11 @@ def test_what_cannot_be_written(tmp_path: Path) -> None:
     with Record(tmp_path / "r") as made:
         with pytest.raises(RecordError, match="kind = 'stp' is none of begin, step"):
             made.write("stp", 0)
-        with pytest.raises(RecordError, match=r"a step line takes numbers, text, lists and dicts alone: .*float32"):
-            made.write("step", 0, loss=np.float32(1))
+        with pytest.raises(RecordError, match=r"event: a line takes numbers, text, lists and dicts alone: .*float32"):
+            made.write("event", 0, message=np.float32(1))
+        made.write("step", 0, loss=np.float32(1))
+        with pytest.raises(RecordError, match="step: a line takes numbers"):
+            made.flush()  # steps become text together
     assert (tmp_path / "r").read_bytes() == b""
     with pytest.raises(RecordError, match="r is closed"):
         made.write("step", 0)
@@ -451,7 +462,7 @@ def test_only_the_standard_library() -> None:
 
 def test_scalars_of_each_kind() -> None:
     lines = {kind: dict(kind=kind, step=1, time={"seconds": 3}) | fields for kind, fields in GOOD.items()}
-    assert {kind: sinks.scalars(line) for kind, line in lines.items() if kind != "evaluation"} == {
+    assert {kind: sinks.scalars(lines[kind]) for kind in ("begin", "step", "event", "health", "end")} == {
         "begin": {},
         "step": {"train/loss": 0.7, "train/lr": 1e-3, "train/norm": math.inf},
         "event": {},
@@ -475,18 +486,76 @@ def test_a_missing_package_names_its_extra(tmp_path: Path, monkeypatch: pytest.M
     assert re.search(rf"^{name} = \[", extras, re.MULTILINE)
 
 
-def test_tensorboard(tmp_path: Path) -> None:
-    pytest.importorskip("tensorboard", reason="needs the extra tensorboard")
+Series = dict[str, list[tuple[int, float]]]
+
+
+def from_tensorboard(folder: Path) -> Series:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    with sinks.tensorboard(tmp_path) as take:
-        for k in range(3):
-            take(dict(kind="step", step=k, loss=1 / (k + 1)))
-        take(dict(kind="event", step=3, **GOOD["event"]))
-    found = EventAccumulator(str(tmp_path / "tensorboard"))
+    found = EventAccumulator(str(folder / "tensorboard"))
     found.Reload()
-    assert [x.step for x in found.Scalars("train/loss")] == [0, 1, 2]
-    assert [x.value for x in found.Scalars("train/loss")] == pytest.approx([1, 0.5, 1 / 3])
+    return {name: [(x.step, x.value) for x in found.Scalars(name)] for name in found.Tags()["scalars"]}
+
+
+def from_wandb(folder: Path) -> Series:
+    """From the log of the offline run, which a process of W&B's own writes, and may still be at after we are done."""
+    (path,) = folder.glob("wandb/offline-run-*/run-*.wandb")
+    for _ in range(600):
+        told = list(wandb_log(path.read_bytes()))
+        if told and told[-1].HasField("exit"):
+            break
+        time.sleep(0.1)
+    found: Series = {}
+    for record in told:
+        row = {item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in record.history.item}
+        for name in row.keys() - {"step"}:
+            if not name.startswith("_"):
+                found.setdefault(name, []).append((row["step"], row[name]))
+    return found
+
+
+def wandb_log(log: bytes) -> Iterator[Any]:
+    """Blocks of 32 KB, in them pieces of records, each after its checksum, length and place."""
+    from wandb.proto.wandb_internal_pb2 import Record as Told
+
+    at, whole = 7, b""
+    while at + 7 <= len(log):
+        if 2**15 - at % 2**15 < 7:  # no room for a piece: the rest of the block is empty
+            at += -at % 2**15
+            continue
+        size, place = int.from_bytes(log[at + 4 : at + 6], "little"), log[at + 6]
+        whole += log[at + 7 : at + 7 + size]
+        at += 7 + size
+        if place in (1, 4) and at <= len(log):  # all of a record, or its end
+            yield Told.FromString(whole)
+            whole = b""
+
+
+def from_mlflow(folder: Path) -> Series:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=f"sqlite:///{folder / 'mlflow.db'}")
+    (run,) = client.search_runs([client.get_experiment_by_name("steepest").experiment_id])
+    assert run.data.params["rule"] == "adamw" and run.info.status == "FINISHED"
+    return {name: [(x.step, x.value) for x in client.get_metric_history(run.info.run_id, name)] for name in run.data.metrics}
+
+
+@pytest.mark.filterwarnings("ignore::Warning")  # of these packages, about one another
+@pytest.mark.parametrize(("name", "back"), [("tensorboard", from_tensorboard), ("wandb", from_wandb), ("mlflow", from_mlflow)])
+def test_a_run_told_elsewhere_is_read_back(name: str, back: Callable[[Path], Series], tmp_path: Path) -> None:
+    """A whole run with the sink, and every figure of its record found there: at its step, to the precision kept."""
+    pytest.importorskip(name, reason=f"needs the extra {name}")
+    list(train(task(), recipe(stop__epochs=2), folder=tmp_path / "run", health=10, sinks=[name]))
+    wanted: Series = {}
+    for line in read(tmp_path / "run" / "record.jsonl"):
+        for key, value in sinks.scalars(line).items():
+            wanted.setdefault(key, []).append((line["step"], value))
+    assert {"train/loss", "train/lr", "valid/accuracy", "health/gradient_norm", "health/gap"} <= wanted.keys()
+    found = back(tmp_path / "run")
+    assert found.keys() == wanted.keys()
+    for key, points in wanted.items():
+        assert [step for step, _ in found[key]] == [step for step, _ in points], key
+        assert [x for _, x in found[key]] == pytest.approx([x for _, x in points], rel=1e-6), key
 
 
 # --- on the terminal -----------------------------------------------------------------------------------
@@ -601,6 +670,19 @@ def test_show_on_a_terminal(place: Path, monkeypatch: pytest.MonkeyPatch, name: 
     ):
         assert part in text
     assert "\x1b" not in text and (name == "good" or r"[bold]\x1b[2J" in text)
+
+
+def test_each_number_of_health_as_last_measured(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = record(
+        place / "runs" / "gap", [("health", k, dict(numbers={name: x})) for k, name, x in ((1, "a", 1.0), (2, "gap", 0.1), (3, "a", 2.0))]
+    )
+    with Record(path) as made:
+        made.write("health", 4, numbers={"gap": 0.5, "gap_share": math.inf})
+    show_run("gap")
+    assert "validation less training loss\t0.5 (∞ % of the training loss)" in capsys.readouterr().out
+    show_run("gap", as_json=True)
+    found = json.loads(capsys.readouterr().out)["health"]
+    assert found["step"] == 4 and found["numbers"] == {"a": 2.0, "gap": 0.5, "gap_share": "inf"}
 
 
 def test_show_does_not_wait_for_torch(place: Path) -> None:

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from steepest.records.card import card
 from steepest.records.lines import read, spread
 from steepest.records.schema import RecordError, strict
 from steepest.records.summary import Summary, summarize
@@ -48,6 +49,10 @@ class Run:
 
     def health(self) -> Iterator[dict[str, Any]]:
         return self.lines("health")
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return card(self)
 
     def lines(self, *kinds: str) -> Iterator[dict[str, Any]]:
         return read(self.record, *kinds) if _has_record(self) else iter(())

@@ -23,7 +23,7 @@ class Field:
 # What every line has, and what each kind adds. More fields may be written; a reader passes over those it does not know.
 COMMON = {
     "kind": Field("text", "what the line is about"),
-    "step": Field("count", "in `step` the number of the step, from 0; elsewhere how many steps were done"),
+    "step": Field("count", "in `step` the number of the step, from 0; in a study that of the decision; elsewhere how many steps were done"),
     "time": Field(
         "object",
         "all that two runs of one recipe and seed do not share: `seconds` of training so far (of an evaluation, its own), `at` (UTC)",
@@ -59,6 +59,34 @@ KINDS = {
     "end": {
         "reason": Field("text", "why: finished, stopped early, ..."),
     },
+    "study": {
+        "version": Field("count", f"version of this table: {VERSION}"),
+        "task": Field("text", "what is learned"),
+        "objective": Field("text", "the metric that is optimized"),
+        "better": Field("direction", "`lower` or `higher`"),
+        "settings": Field("object", "all that its decisions follow from: strategy, space, recipe, seed, width, ..."),
+    },
+    "job": {
+        "trial": Field("whole", "which trial is trained, or trained further"),
+        "point": Field("object", "dimension -> value"),
+        "seed": Field("whole", "the seed of the trial"),
+        "start": Field("count", "epochs that it has behind it"),
+        "stop": Field("count", "epochs that it will have behind it"),
+        "origin": Field("text", "where the point comes from"),
+    },
+    "result": {
+        "status": Field("text", "done, diverged, failed or lost"),
+        "epochs": Field("count", "epochs that were trained"),
+        "score": Field("number", "what is minimized", required=False),
+        "metrics": Field("numbers", "metric -> value", required=False),
+        "error": Field("text", "what went wrong", required=False),
+    },
+    "answer": {
+        "trial": Field("whole", "the best trial"),
+        "metrics": Field("numbers", "metric -> value, on validation data"),
+        "message": Field("text", "why this one"),
+        "test": Field("numbers", "metric -> value, on test data", required=False),
+    },
 }
 
 
@@ -75,7 +103,7 @@ def check(line: Any) -> None:
                 raise RecordError(f"{kind}.{name} = {shown(line[name])} is not {ARTICLES.get(field.type, f'a {field.type}')}")
         elif field.required:
             raise RecordError(f"{kind} lacks {name}: {field.meaning}")
-    if kind == "begin" and line["version"] > VERSION:
+    if kind in ("begin", "study") and line["version"] > VERSION:
         raise RecordError(f"version {line['version']} of the record is newer than {VERSION}, which this steepest reads: upgrade steepest")
     try:
         json.dumps(line, allow_nan=False)

@@ -52,13 +52,13 @@ def summarize(path: str | os.PathLike[str]) -> Summary:
         if line.startswith(step):
             last = place, line
         else:
-            _add(found, _checked(path, place, line))
+            add(found, checked(path, place, line))
     if last:
-        _add(found, _checked(path, *last))
+        add(found, checked(path, *last))
     return Summary(**found)
 
 
-def _checked(path: str | os.PathLike[str], place: int, line: bytes) -> dict[str, Any]:
+def checked(path: str | os.PathLike[str], place: int, line: bytes) -> dict[str, Any]:
     found = parse(path, place, line)
     try:
         check(found)
@@ -67,7 +67,7 @@ def _checked(path: str | os.PathLike[str], place: int, line: bytes) -> dict[str,
     return found
 
 
-def _add(found: dict[str, Any], line: dict[str, Any]) -> None:
+def add(found: dict[str, Any], line: dict[str, Any]) -> None:
     kind, done = line["kind"], line["step"] + (line["kind"] == "step")
     found["steps"] = max(done, found.get("steps", 0))
     found["state"] = line["reason"] if kind == "end" else found.get("state", "unfinished")

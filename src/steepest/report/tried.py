@@ -1,0 +1,107 @@
+"""What a study tried: how the best was found, and what was chosen against what came of it."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from math import inf, isfinite
+from typing import Any
+
+from steepest.records import Study, number
+from steepest.report import charts, words
+from steepest.report.decided import literal
+from steepest.report.importance import importance, is_number
+from steepest.report.parts import Column, Figure, Table, shown
+from steepest.report.reading import Line
+
+TRIAL, EPOCHS = Column("run", "trial"), Column("method", "trained for")
+# On fewer trials it would be noise to say which choices mattered.
+ENOUGH = 8
+
+
+def last_results(found: Study) -> list[tuple[Line, Line]]:
+    """Of each trial the last decision and its result, if that has a value."""
+    pairs = [(found.jobs[n], found.results[n]) for ns in found.trials.values() for n in ns[-1:]]
+    return [(job, result) for job, result in pairs if isfinite(value(found, result))]
+
+
+def value(found: Study, result: Line) -> float:
+    """The objective as the task measures it; where a result has no such metric, its score, of which less is better."""
+    metrics = result.get("metrics", {})
+    objective = found.begin.get("objective")
+    return number(metrics[objective]) if objective in metrics else number(result.get("score", inf))
+
+
+def course(found: Study) -> Iterator[Figure]:
+    """What each decision brought, and the best so far, by what had been spent."""
+    objective, choose = found.begin.get("objective", "score"), max if higher(found) else min
+    spent, best = 0, None
+    rows: list[tuple[Any, ...]] = []
+    for n in sorted(found.results.keys() & found.jobs.keys()):
+        line = found.results[n]
+        spent += line["epochs"]
+        x = value(found, line)
+        if isfinite(x):
+            best = x if best is None else choose(best, x)
+        rows.append(
+            (f"trial {found.jobs[n]['trial']}", f"{found.jobs[n]['stop']} epochs", spent, x if isfinite(x) else None, best, line["status"])
+        )
+    if sum(row[3] is not None for row in rows) > 1:
+        columns = [
+            TRIAL,
+            EPOCHS,
+            Column("step", "epochs spent", True),
+            Column("value", objective, True),
+            Column("best", "best so far", True),
+        ]
+        order = by_length(row[1] for row in rows if row[3] is not None)
+        chart = charts.search(objective, [row[3] for row in rows], order)
+        about = "A point to each decision, and the best so far as a line. A trial that is trained further is another decision."
+        yield Figure("Best so far, by what was spent", about, Table([*columns, Column("status", "status")], rows), chart)
+
+
+def higher(found: Study) -> bool:
+    """Whether more is better: of a metric, as the study says; of scores less is."""
+    objective = found.begin.get("objective")
+    return found.begin.get("better") == "higher" and any(objective in line.get("metrics", {}) for line in found.results.values())
+
+
+def by_length(names: Iterable[str]) -> list[str]:
+    return sorted(set(names), key=lambda name: int(name.split()[0]))
+
+
+def slices(found: Study, lasts: Sequence[tuple[Line, Line]]) -> Iterator[Figure]:
+    objective = found.begin.get("objective", "score")
+    for name in dict.fromkeys(name for job, _ in lasts for name in job["point"]):
+        rows = [
+            (f"trial {job['trial']}", f"{job['stop']} epochs", cell(job["point"][name]), value(found, result))
+            for job, result in lasts
+            if name in job["point"]
+        ]
+        if len({row[2] for row in rows}) > 1:
+            order = by_length(row[1] for row in rows)
+            xs = [row[2] for row in rows]
+            data = Table([TRIAL, EPOCHS, Column("x", name, all(not isinstance(x, str) for x in xs)), Column("best", objective, True)], rows)
+            chart = charts.scatter("x", name, objective, xs, [row[3] for row in rows], order, of="trained for")
+            yield Figure(name, "", data, chart)
+
+
+def cell(x: Any) -> Any:
+    """A value of a point, as a chart has it."""
+    if x is None:
+        return "off"
+    return x if is_number(x) else shown(x) if isinstance(x, str) else literal(x)
+
+
+def mattered(found: Study) -> Iterator[Figure]:
+    """Like is compared with like: the first decisions about trials, of the length that most of them have."""
+    firsts = [(found.jobs[ns[0]], value(found, found.results[ns[0]])) for ns in found.trials.values()]
+    lengths = Counter(job["stop"] for job, x in firsts if isfinite(x))
+    length = max(lengths, key=lambda length: lengths[length], default=0)
+    alike = [(job["point"], x) for job, x in firsts if job["stop"] == length and isfinite(x)]
+    rows = importance([point for point, _ in alike], [x for _, x in alike]) if len(alike) >= ENOUGH else []
+    if any(x > 0 for _, x in rows):
+        about = (
+            f"How much of the differences in rank of {len(alike)} trials after {words.plural(length, 'epoch')} goes with each choice "
+            "by itself, less what chance would. Choices that matter only together are not seen."
+        )
+        data = Table([Column("name", "choice"), Column("share", "share", True)], rows)
+        yield Figure("How much each choice mattered", about, data, charts.bars("share", [name for name, _ in rows]))
