@@ -118,6 +118,50 @@ def test_the_whole_way(here, capsys):
     assert told(capsys, "train", "my_task.py", *SHORT).startswith("runs/my_task-2: 14 steps on ")
 
 
+def test_folds(here, capsys):
+    out = told(capsys, "train", "my_task.py", *SHORT, "--folds", "3", "--out", "run")
+    best = [records.run(f"run/fold-{k}").summary.best for k in range(3)]
+    assert f"best accuracy of 3 folds: {sum(best) / 3:.4g}, deviation " in out
+    # The fold is found again by evaluate and by resume: 80 of 240 samples are its validation part.
+    _, accuracy = (float(line.split("\t")[1]) for line in told(capsys, "evaluate", "run/fold-1").splitlines())
+    assert accuracy == pytest.approx(best[1], abs=1e-5) and accuracy * 80 == pytest.approx(round(accuracy * 80), abs=1e-3)
+    told(capsys, "resume", "run/fold-1", "--set", "stop.epochs=3")
+    assert records.run("run/fold-1").summary.steps == 15
+    assert mistake(capsys, "train", "my_task.py", "--folds", "1") == "Task.folds = 1; cross-validation needs at least 2, and 0 is none"
+
+
+def test_finding(here, capsys):
+    asked = ["find", "rate", "my_task.py:outputs", *SHORT, "--set", "optimizer.rule=sgd", "--low", "1e-4"]
+    out = told(capsys, *asked, "--out", "rate.html")
+    rate, command = out.splitlines()
+    assert re.fullmatch(r"rate [\d.e-]+: half the rate at which the smoothed loss is lowest, .*", rate)
+    assert command == f"steepest train {' '.join(asked[2:-2])} --set optimizer.lr={rate.split()[1].rstrip(':')}"
+    assert Path("rate.html").stat().st_size > 10_000
+    found = json.loads(told(capsys, *asked, "--json"))
+    assert f"{found['suggestion']:.2g}" == rate.split()[1].rstrip(":") and len(found["rates"]) == len(found["losses"])
+    assert told(capsys, "find", "rate", "my_task.py", "--low", "1e-9", "--high", "1e-8", "--steps", "20").startswith("no rate to suggest: ")
+    assert told(capsys, "find", "batch", "my_task.py", "--limit", "32") == "batch 32: nothing bounded it up to 32: more may fit\n"
+    assert json.loads(told(capsys, "find", "batch", "my_task.py", "--limit", "32", "--memory", "900G", "--json"))["budget"] == 900 * 2**30
+    noise = json.loads(told(capsys, "find", "noise", "my_task.py", "--size", "2", "--micro", "8", "--json"))
+    assert noise["measurements"] == 8 and "critical_batch" in noise
+    assert not Path("runs").exists(), "nothing is written but the picture"
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["find"], "Missing command."),
+        (["find", "rat", "my_task.py"], "No such command 'rat'"),
+        (["find", "rate", "my_task.py", "--low", "1", "--high", "0.1"], "rates must grow, 0 < low < high"),
+        (["find", "rate", "my_task.py", "--steps", "40", "--out", "x.pdf", *SHORT], "a chart is a .png, .svg or .html, not 'x.pdf'"),
+        (["find", "batch", "my_task.py", "--memory", "6Q"], "--memory 6Q is no size; say 6G, 800M, or a number of bytes"),
+        (["find", "noise", "my_task.py", "--size", "100"], "need 12800 samples, and there are 216"),
+    ],
+)
+def test_what_cannot_be_found(argv, message, here, capsys):
+    assert message in mistake(capsys, *argv)
+
+
 def test_folders_are_free_and_stay_where_they_belong(tmp_path):
     (tmp_path / "a-1").mkdir()
     assert free(tmp_path, "a") == tmp_path / "a-2"
@@ -212,7 +256,7 @@ def test_inputs_that_no_model_takes(trained, tmp_path, capsys):
         write("n.txt", b""): "is empty",
         write("o.txt", b"some text\n"): r"the model cannot take these inputs \(text\)",
         write("p.txt", b"\xff\n"): "cannot be read",
-        write("q.png", b""): r"inputs are read from \.npy, \.csv, \.txt",
+        write("q.xyz", b""): r"inputs are read from \.npy, \.csv, \.txt, \.png",
         str(tmp_path): "does not exist",
         str(tmp_path / "nothing.npy"): "does not exist",
     }.items():
@@ -283,11 +327,11 @@ def test_three_hundred_malformed_command_lines(here, capsys, monkeypatch):
         (["train", "digits-mlp", "--set", "nonsense"], "--set 'nonsense' must be PATH=VALUE, such as optimizer.lr=3e-3"),
         (
             ["train", "lenet5-mnist"],
-            "mnist is read from $STEEPEST_DATA/mnist/, and STEEPEST_DATA is not set; set it to a folder, and put there, in mnist/: "
-            "train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte (packed as .gz or not)",
+            "mnist is not complete, and STEEPEST_OFFLINE is set: put train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz, "
+            "t10k-images-idx3-ubyte.gz, t10k-labels-idx1-ubyte.gz into a folder mnist/, and set STEEPEST_DATA to the folder around it",
         ),
         (["train", "digits-mpl"], "'digits-mpl' is neither a Python file nor a built-in task; did you mean digits-mlp?"),
-        (["train", "digits-mlp", "--recipe", "fast"], "digits-mlp has no recipe 'fast'; give the name of a file, tuned or plain"),
+        (["train", "digits-mlp", "--recipe", "fast"], "digits-mlp has no recipe 'fast'; give the name of a file, or one of plain, tuned"),
         (["train", "my_task.py", "--out", "full"], "full exists already; or choose another folder"),
         (["new", "my_task.py", "--out", "my_task.py"], "my_task.py exists already; choose another name with --out"),
         (["train", "my_task.py", "--set", "stop.metric=f1"], "stop.metric = 'f1' is none of loss, accuracy"),

@@ -25,7 +25,7 @@ SMALL = {
 
 
 def test_all_are_here() -> None:
-    assert {path.stem for path in EXPERIMENTS.glob("*.py")} == {*SMALL, "common", "runs"}
+    assert {path.stem for path in EXPERIMENTS.glob("*.py")} == {*SMALL, "common", "runs", "cards", "grounds", "tasks", "portfolio"}
 
 
 @pytest.mark.slow
@@ -67,8 +67,8 @@ def test_a_verdict_comes_out_each_way(room: Any) -> None:
 
 def test_batch_growth_is_that_of_grow_batch(room: Any) -> None:
     arms, fall = room("batch_growth").ARMS, room("batch_growth").FALL
-    said, grown = schedules.read(arms["batch grows"]["batch"]), schedules.grow_batch(schedules.read(fall))
-    assert [said(x) for x in (0.0, 0.6, 0.9)] == [grown["batch"](x) for x in (0.0, 0.6, 0.9)] == [1.0, 4.0, 16.0]
+    said, grown = schedules.read(arms["batch grows"]["batch"]), schedules.read(schedules.grow_batch(fall)["batch"])
+    assert [said(x) for x in (0.0, 0.6, 0.9)] == [grown(x) for x in (0.0, 0.6, 0.9)] == [1.0, 4.0, 16.0]
 
 
 def test_separability(room: Any) -> None:

@@ -11,17 +11,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from training import last, points, recipe, small, task
 
-import steepest as sp
 from steepest.core.errors import SettingError, SteepestError
 from steepest.core.objectives import LOSSES, METRICS
 from steepest.core.task import Task, keywords
 from steepest.data import gather
-from steepest.models import MODELS, lenet5, mlp
-from steepest.models.mlp import ACTIVATIONS
-from steepest.tasks import TASKS
 from steepest.train import taskfile
 from steepest.train.fit import folds
-from steepest.train.recipe import Recipe
 from steepest.train.run import train
 from steepest.train.taskfile import TaskError
 from steepest.train.use import measure
@@ -323,13 +318,6 @@ def test_cross_validation(tmp_path):
         folds(task(), recipe())
 
 
-def test_built_in_tasks():
-    for name, make in TASKS.items():
-        assert make().name == name
-    with pytest.raises(SettingError, match="unknown task 'digits'; did you mean digits-mlp"):
-        sp.tasks.task("digits")
-
-
 # --- task files ----------------------------------------------------------------------------------------
 
 GOOD = """
@@ -476,79 +464,6 @@ def test_classes_of_a_task_file_can_be_pickled(write):
     assert type(pickle.loads(pickle.dumps(model))) is type(model)
 
 
-# --- reference networks --------------------------------------------------------------------------------
-
-
-def count(model: nn.Module) -> int:
-    return sum(p.numel() for p in model.parameters())
-
-
-def test_lenet5():
-    assert count(lenet5()) == 61_706  # the table of the paper's network as everyone draws it
-    x = torch.zeros(3, 1, 28, 28)
-    for settings in (
-        {},
-        {"activation": "tanh", "pool": "average"},
-        {"norm": True, "dropout": 0.5},
-        {"width": 0.5},
-        {"outputs": 3},
-        {"width": 0.01},
-    ):
-        assert lenet5(**settings).eval()(x).shape == (3, settings.get("outputs", 10))
-    assert count(lenet5(norm=True)) == 61_706 + 2 * (6 + 16 + 120 + 84)
-    classic = [type(m) for m in lenet5(activation="tanh", pool="average")]
-    assert classic.count(nn.Tanh) == 4 and classic.count(nn.AvgPool2d) == 2 and nn.ReLU not in classic
-
-
-def test_mlp():
-    assert count(mlp()) == 64 * 128 + 128 + 128 * 128 + 128 + 128 * 10 + 10
-    assert count(mlp(inputs=5, outputs=2, width=7, depth=0)) == 5 * 2 + 2
-    assert count(mlp(inputs=5, outputs=2, width=7, depth=3, norm=True)) == 5 * 7 + 7 + 2 * (7 * 7 + 7) + 3 * 14 + 7 * 2 + 2
-    assert mlp(inputs=12)(torch.zeros(3, 3, 4)).shape == (3, 10)
-    assert sum(isinstance(m, nn.Dropout) for m in mlp(dropout=0.1, depth=3)) == 3
-    for name, kind in ACTIVATIONS.items():
-        assert sum(type(m) is kind for m in mlp(activation=name)) == 2
-    assert {name: factory().__class__ for name, factory in MODELS.items()} == {"mlp": nn.Sequential, "lenet5": nn.Sequential}
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"activation": "rleu"},
-        {"width": 0},
-        {"width": -1},
-        {"depth": -1},
-        {"inputs": 0},
-        {"outputs": 0},
-        {"dropout": 1.0},
-        {"dropout": -0.1},
-    ],
-)
-def test_networks_that_cannot_be(settings):
-    with pytest.raises(SettingError, match="mlp: "):
-        mlp(**settings)
-    if settings.keys() <= {"width", "outputs", "dropout", "activation"}:
-        with pytest.raises(SettingError, match="lenet5: "):
-            lenet5(**settings)
-
-
-def test_more_mistakes_with_lenet5():
-    for settings in ({"pool": "mean"}, {"width": nan}, {"width": float("inf")}):
-        with pytest.raises(SettingError, match="lenet5: "):
-            lenet5(**settings)
-
-
 def test_importing_tasks_reads_no_data():
     code = "import sys, steepest as sp; sp.tasks.TASKS; assert not {'sklearn', 'numba'} & sys.modules.keys(), 'read'"
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_the_recipes_of_built_in_tasks_are_right():
-    from steepest.tasks import recipe_text
-
-    for name in TASKS:
-        for kind in ("tuned", "plain"):
-            text = recipe_text(name, kind)
-            assert text is not None
-            Recipe.parse(text).check(TASKS[name]().factories)
-        assert recipe_text(name, "nonsense") is None

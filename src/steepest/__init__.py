@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 # name -> the module that defines it, or that it is
 _WHERE = {
     "Recipe": "steepest.train",
+    "Study": "steepest.search.own",
     "Task": "steepest.core.task",
     "core": "steepest.core",
     "data": "steepest.data",
@@ -25,6 +26,7 @@ _WHERE = {
     "rules": "steepest.rules",
     "resume": "steepest.train",
     "schedules": "steepest.schedules",
+    "search": "steepest.search",
     "tasks": "steepest.tasks",
     "train": "steepest.train",
     "watch": "steepest.watch",

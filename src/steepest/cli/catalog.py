@@ -75,11 +75,8 @@ def _table(module: str, table: str) -> dict[str, tuple[str, str]]:
 
 def tasks() -> dict[str, str]:
     """The built-in tasks, each with its sentence."""
-    body = _source("steepest.tasks").body
-    table = next(n.value for n in body if isinstance(n, ast.AnnAssign) and ast.unparse(n.target) == "TASKS")
-    assert isinstance(table, ast.Dict)
-    about = {n.name: sentence(ast.get_docstring(n) or "") for n in body if isinstance(n, ast.FunctionDef)}
-    return {ast.literal_eval(key): about[ast.unparse(value)] for key, value in zip(table.keys, table.values, strict=True) if key}
+    made = {name: _function(*where) for name, where in _table("steepest.tasks", "TASKS").items()}
+    return {name: sentence(ast.get_docstring(function) or "") for name, function in made.items() if function}
 
 
 def sentence(text: str) -> str:

@@ -12,6 +12,8 @@ from rich.text import Text
 from steepest.cli.catalog import REGISTRIES, Entry, catalog
 from steepest.cli.console import console, show, show_json
 from steepest.cli.runs import FOLDER, list_runs
+from steepest.cli.studies import FOLDER as STUDIES
+from steepest.cli.studies import list_studies
 from steepest.core.errors import SettingError, nearest
 
 # "rules, wrappers, ... or regularizers"
@@ -20,9 +22,12 @@ KINDS = " or ".join((", ".join([*REGISTRIES][:-1]), [*REGISTRIES][-1]))
 
 def listing(
     kind: Annotated[
-        str, typer.Argument(metavar="[KIND]", help=f"{KINDS}; all if left out. Or tasks, or runs [FOLDER]", show_default=False)
+        str,
+        typer.Argument(
+            metavar="[KIND]", help=f"{KINDS}; all if left out. Or tasks, runs [FOLDER], or studies [FOLDER]", show_default=False
+        ),
     ] = "",
-    folder: Annotated[str, typer.Argument(metavar="[FOLDER]", help="of runs", show_default=False)] = FOLDER,
+    folder: Annotated[str, typer.Argument(metavar="[FOLDER]", help="of runs or studies", show_default=False)] = FOLDER,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with knobs, papers and scopes besides.")] = False,
 ) -> None:
     """List what there is: what each is, when to use it, what it remembers or can be told.
@@ -37,16 +42,20 @@ def listing(
     steepest list rules | cut -f 1
     steepest list tasks
     steepest list runs
+    steepest list studies
     steepest list --json
     """
     if kind == "runs":
         list_runs(folder, as_json)
         return
+    if kind == "studies":
+        list_studies(folder if folder != FOLDER else STUDIES, as_json)
+        return
     if kind == "tasks":
         list_tasks(as_json)
         return
     if kind and kind not in REGISTRIES:
-        raise SettingError(f"there is no kind {kind!r} to list{nearest(kind, [*REGISTRIES, 'runs', 'tasks'])}")
+        raise SettingError(f"there is no kind {kind!r} to list{nearest(kind, [*REGISTRIES, 'runs', 'studies', 'tasks'])}")
     entries = [entry for entry in catalog() if kind in ("", entry.kind)]
     out = console()
     if as_json:

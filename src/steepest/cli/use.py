@@ -16,30 +16,55 @@ RUN = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a finish
 
 def evaluate(
     folder: RUN,
-    part: Annotated[str, typer.Option("--part", help="train, valid or test.")] = "valid",
+    part: Annotated[str, typer.Option("--part", "--split", help="train, valid or test.")] = "valid",
+    classes: Annotated[bool, typer.Option("--classes", help="Also figures of each class, and which are taken for which.")] = False,
+    noise: Annotated[float, typer.Option("--noise", metavar="STD", help="Add noise to the inputs; of pixels, in [0, 1].")] = 0.0,
+    fgsm: Annotated[float, typer.Option("--fgsm", metavar="EPSILON", help="Move each number of the inputs against the model.")] = 0.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Measure a trained model on a part of its task's data. Look at test last, and once: what was chosen by it proves nothing.
 
     \b
     steepest evaluate runs/digits-mlp-1
-    steepest evaluate runs/digits-mlp-1 --part test
+    steepest evaluate runs/digits-mlp-1 --part test --classes
+    steepest evaluate runs/digits-mlp-1 --noise 0.1
     """
-    from steepest.train.use import measure
+    from steepest.train.confusion import confusion, per_class
+    from steepest.train.use import figures, subject
 
-    found, warning = measure(folder, part)
-    _warn(warning)
+    chosen = subject(folder, part, noise=noise, attack=fgsm)
+    _warn(chosen.warning)
+    matrix = confusion(chosen) if classes else None
+    found: dict[str, Any] = dict(figures(chosen))
     if as_json:
-        show_json(found)
-    else:
-        for name, value in found.items():
-            print(f"{name}\t{value:.6g}")
+        show_json(found | ({"classes": per_class(matrix), "confusion": matrix.tolist()} if matrix is not None else {}))
+        return
+    for name, value in found.items():
+        print(f"{name}\t{value:.6g}")
+    if matrix is not None:
+        _show_classes(per_class(matrix), matrix.tolist())
+
+
+def _show_classes(rows: list[dict[str, float]], matrix: list[list[int]]) -> None:
+    """Two tables with tabs between the columns: figures of each class; then what it was taken for."""
+    print()
+    print(*rows[0], sep="\t")
+    for row in rows:
+        print(*map(_cell, row.values()), sep="\t")
+    print()
+    print("class", *(f"as {k}" for k in range(len(matrix))), sep="\t")
+    for k, counts in enumerate(matrix):
+        print(k, *counts, sep="\t")
 
 
 def predict(
     folder: RUN,
     inputs: Annotated[
-        Path, typer.Argument(metavar="INPUT", help="Inputs as the task has them: .npy, .csv (a row each), or .txt (a text per line).")
+        list[str],
+        typer.Argument(
+            metavar="INPUT...",
+            help="Files: .npy, .csv (a row each), .txt (a text per line), images, .wav; or else a text, or a row of numbers.",
+        ),
     ],
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write outputs there: .npy, or text.")] = None,
 ) -> None:
@@ -48,19 +73,27 @@ def predict(
     \b
     steepest predict runs/digits-mlp-1 images.npy
     steepest predict runs/digits-mlp-1 images.npy --out logits.npy
+    steepest predict runs/lenet5-mnist-1 seven.png eight.png
+    steepest predict runs/textcnn-imdb-1 "not a fine film"
     """
     from steepest.train.use import answers
 
-    rows, outputs, warning = answers(folder, inputs)
-    _warn(warning)
-    text = "".join("\t".join(_cell(x) for x in row) + "\n" for row in rows)
+    found, outputs = [], []
+    for each in inputs:
+        rows, output, warning = answers(folder, each)
+        # Of several inputs, each line begins with where it comes from.
+        found += [[each, *row] for row in rows] if len(inputs) > 1 else rows
+        outputs.append(output)
+        if each is inputs[0]:
+            _warn(warning)
+    text = "".join("\t".join(_cell(x) for x in row) + "\n" for row in found)
     if out is None:
         print(text, end="")
     elif out.suffix == ".npy":
         import numpy as np
 
         with _writing(out):
-            np.save(out, outputs.numpy())
+            np.save(out, np.concatenate([output.numpy() for output in outputs]))
     else:
         with _writing(out):
             out.write_text(text, encoding="utf-8")

@@ -25,6 +25,7 @@ class Task:
     `loss` is a name of LOSSES or a function of (output, target). Instead of it `batch_loss(model, batch)` may compute
     everything, and `losses = {"critic": ("critic.*", fn), ...}` makes several players, each with parameters and a loss of its own.
     `preprocess` is fitted on the training part alone, and is saved with the run. `folds` > 1 allows cross-validation.
+    `pictures(model)` gives images in [0, 1], (N, channels, rows, columns), that a finished run shows beside its weights.
     """
 
     model: Factory | Mapping[str, Factory]
@@ -36,6 +37,7 @@ class Task:
     preprocess: Sequence[Any] = ()
     class_weights: Sequence[float] | str | None = None
     folds: int = 0
+    pictures: Callable[[nn.Module], Tensor] | None = None
     name: str = ""
 
     def __post_init__(self) -> None:

@@ -16,10 +16,21 @@ ENOUGH, NUMBERS = 50_000, 1 << 26
 
 
 class Preprocess:
-    """The steps of a task with what they have learned. The first input alone is changed."""
+    """The steps of a task with what they have learned. The first input alone is changed.
 
-    def __init__(self, steps: Sequence[Step], fitted: Sequence[dict[str, Tensor]], vocabulary: Vocabulary | None = None) -> None:
+    `shape` is that of one input as the data had it, and `kind` its type; None for text.
+    """
+
+    def __init__(
+        self,
+        steps: Sequence[Step],
+        fitted: Sequence[dict[str, Tensor]],
+        vocabulary: Vocabulary | None = None,
+        shape: Sequence[int] | None = None,
+        kind: str | None = None,
+    ) -> None:
         self.steps, self.fitted, self.vocabulary = list(steps), list(fitted), vocabulary
+        self.shape, self.kind = shape and list(shape), kind
 
     def __call__(self, x: Any, start: int = 0, stop: int | None = None) -> Any:
         """All steps, or those from `start` to `stop`; text becomes numbers before the first."""
@@ -35,14 +46,16 @@ class Preprocess:
         return int(bool(self.steps) and isinstance(self.steps[0], Scale))
 
     def to(self, device: torch.device) -> "Preprocess":
-        return Preprocess(self.steps, [{k: v.to(device) for k, v in f.items()} for f in self.fitted], self.vocabulary)
+        fitted = [{k: v.to(device) for k, v in f.items()} for f in self.fitted]
+        return Preprocess(self.steps, fitted, self.vocabulary, self.shape, self.kind)
 
     def tensors(self) -> dict[str, Tensor]:
         return {f"{i}.{name}": x for i, f in enumerate(self.fitted) for name, x in f.items()}
 
     def facts(self) -> dict[str, Any]:
         """What besides tensors it takes to do the same again."""
-        return {"steps": described(self.vocabulary, self.steps), "words": self.vocabulary.words if self.vocabulary else None}
+        words = self.vocabulary.words if self.vocabulary else None
+        return {"steps": described(self.vocabulary, self.steps), "words": words, "shape": self.shape, "kind": self.kind}
 
 
 def restored(given: Sequence[Any], tensors: dict[str, Tensor], facts: dict[str, Any]) -> Preprocess:
@@ -58,7 +71,8 @@ def restored(given: Sequence[Any], tensors: dict[str, Tensor], facts: dict[str, 
     for key, x in tensors.items():
         place, name = key.split(".", 1)
         fitted[int(place)][name] = x
-    return Preprocess(steps, fitted, vocabulary and vocabulary.knowing(facts["words"]))
+    # Runs before these were kept do not say them.
+    return Preprocess(steps, fitted, vocabulary and vocabulary.knowing(facts["words"]), facts.get("shape"), facts.get("kind"))
 
 
 def described(vocabulary: Vocabulary | None, steps: Sequence[Any]) -> list[str]:
@@ -76,9 +90,11 @@ def fit(given: Sequence[Any], train: Part) -> Preprocess:
     # One that knows its words already may stand beside data that are numbered by it, for texts that come later.
     if vocabulary is not None and vocabulary.numbers is None and not is_text(one):
         raise DataError("preprocess has a Vocabulary, and the data is no text")
+    looks = (list(one.shape[1:]), str(one.dtype).removeprefix("torch.")) if isinstance(one, Tensor) else (None, None)
     if not given:
         # Bytes need no look at the others: their range is known.
-        return Preprocess(*([Scale()], [Scale().fit(one)]) if getattr(one, "dtype", None) == torch.uint8 else ([], []))
+        known = [Scale()] if looks[1] == "uint8" else []
+        return Preprocess(known, [step.fit(one) for step in known], None, *looks)
     x: Any = _inputs(train, one)
     if vocabulary is not None and is_text(one):
         vocabulary = vocabulary.fit(x) if vocabulary.numbers is None else vocabulary
@@ -89,7 +105,7 @@ def fit(given: Sequence[Any], train: Part) -> Preprocess:
     for step in steps:
         fitted.append(step.fit(x))
         x = step.apply(x, fitted[-1])
-    return Preprocess(steps, fitted, vocabulary)
+    return Preprocess(steps, fitted, vocabulary, *looks)
 
 
 def _sorted(given: Sequence[Any]) -> tuple[Vocabulary | None, list[Step]]:

@@ -5,21 +5,14 @@ from importlib.resources import files
 
 from steepest.core.errors import SettingError, nearest
 from steepest.core.task import Task
-from steepest.data import digits, mnist
-from steepest.models import lenet5, mlp
+from steepest.tasks.generating import GENERATING
+from steepest.tasks.images import IMAGES
+from steepest.tasks.playing import PLAYING
+from steepest.tasks.sounds import SOUNDS
+from steepest.tasks.tables import TABLES
+from steepest.tasks.texts import TEXTS
 
-
-def digits_mlp() -> Task:
-    """Digits of 8 x 8, which every installation has: seconds."""
-    return Task(model=mlp, data=digits(), metrics=["accuracy"], name="digits-mlp")
-
-
-def lenet5_mnist() -> Task:
-    """LeNet-5 on the 60,000 digits it was made for (LeCun et al., 1998: 0.95 % errors, 0.8 % with distorted digits)."""
-    return Task(model=lenet5, data=mnist(), metrics=["error", "accuracy"], preprocess=["scale", "standardize"], name="lenet5-mnist")
-
-
-TASKS: dict[str, Callable[[], Task]] = {"digits-mlp": digits_mlp, "lenet5-mnist": lenet5_mnist}
+TASKS: dict[str, Callable[[], Task]] = {**IMAGES, **TEXTS, **SOUNDS, **TABLES, **GENERATING, **PLAYING}
 
 
 def task(name: str) -> Task:
@@ -32,3 +25,9 @@ def recipe_text(name: str, kind: str = "tuned") -> str | None:
     """The text of a built-in task's recipe; None if there is no such kind."""
     path = files("steepest.tasks") / "recipes" / f"{name}.{kind}.toml"
     return path.read_text(encoding="utf-8") if path.is_file() else None
+
+
+def recipe_kinds(name: str) -> list[str]:
+    """Which recipes a built-in task has: plain, before article and others, before tuned."""
+    found = [x.name.split(".")[1] for x in (files("steepest.tasks") / "recipes").iterdir() if x.name.startswith(f"{name}.")]
+    return sorted(found, key=lambda kind: (kind == "tuned", kind != "plain", kind))

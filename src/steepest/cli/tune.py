@@ -1,0 +1,159 @@
+"""`steepest tune`: a search for a better recipe, or for better arguments of somebody's own program."""
+
+import os
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from steepest.cli.console import console
+from steepest.cli.progress import say
+from steepest.cli.train import SET, free, stoppable, warned
+from steepest.cli.trials import Trials, closing_words
+
+FOLDER = "studies"
+
+
+def tune(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="TASK", help="As in steepest train; or, after --, a command of your own with {names} of the space in it."),
+    ] = None,
+    budget: Annotated[
+        str | None, typer.Option("--budget", metavar="BUDGET", help="What it may cost: 10m, 16runs or 200epochs; 16runs if left out.")
+    ] = None,
+    recipe: Annotated[
+        str | None, typer.Option("--recipe", metavar="FILE", help="What stays as it is where the space says nothing.")
+    ] = None,
+    space: Annotated[Path | None, typer.Option("--space", metavar="FILE", help="A TOML file with a table [space].")] = None,
+    changes: SET = None,
+    strategy: Annotated[
+        str | None,
+        typer.Option("--strategy", "--sampler", metavar="NAME", help="steepest; or grid, random, sobol, tpe, gp, cmaes, with a stopper."),
+    ] = None,
+    stopper: Annotated[str, typer.Option("--stopper", metavar="NAME", help="none, median, halving or hyperband.", show_default=False)] = "",
+    objective: Annotated[
+        str | None,
+        typer.Option("--objective", metavar="METRIC", help="What is optimized: the loss, if left out. Several: accuracy,parameters."),
+    ] = None,
+    maximize: Annotated[bool, typer.Option("--maximize", help="Of a command of your own: more is better.")] = False,
+    regex: Annotated[
+        str | None, typer.Option("--metric-regex", metavar="REGEX", help="Of a command of your own: the number in its output.")
+    ] = None,
+    folds: Annotated[int, typer.Option("--folds", help="Cross-validate each trial in so many parts.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="What all decisions follow from.")] = 0,
+    workers: Annotated[int | None, typer.Option("--workers", help="Processes. One a core if left out.")] = None,
+    width: Annotated[int, typer.Option("--width", help="Trials under way together, whatever the number of workers.")] = 4,
+    threads: Annotated[int, typer.Option("--threads", help="Threads of a worker.")] = 1,
+    limit: Annotated[
+        float | None, typer.Option("--limit", metavar="SECONDS", help="After so long without a step a trial is taken to hang, and is lost.")
+    ] = None,
+    patient: Annotated[bool, typer.Option("--patient", help="Go on also where little gain is likely.")] = False,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FOLDER", help="Where the study goes; studies/TASK-1 if left out.")] = None,
+    again: Annotated[Path | None, typer.Option("--resume", metavar="STUDY", help="Go on with a study, exactly.")] = None,
+) -> None:
+    """Search for a better recipe within a budget. Ctrl-C and worse lose nothing: --resume goes on.
+
+    \b
+    steepest tune digits-mlp --budget 1m
+    steepest tune my_task.py --budget 16runs --space space.toml
+    steepest tune --resume studies/my_task-1
+    steepest tune --space space.toml --budget 20runs -- python train.py --lr {lr}
+    """
+    from steepest.core.errors import SettingError
+
+    with stoppable():
+        from steepest.search.plan import Plan
+        from steepest.search.tune import Search, resumed
+
+        count = workers if workers is not None else cores() // max(threads, 1)
+        if count < 1:
+            raise SettingError(f"--workers {count}: at least one is needed")
+        if again is not None:
+            if words:
+                raise SettingError(f"--resume {again} knows its task; leave {words[0]} out")
+            follow(resumed(again, budget, workers=count, silence=limit))
+            return
+        if not words:
+            raise SettingError("say what to tune: a task, or after -- a command of your own")
+        said: dict[str, Any] = {
+            "budget": budget or "16runs", "seed": seed, "width": width, "threads": threads, "patient": patient,
+            "strategy": strategy or ("tpe" if stopper or len(words) > 1 else "steepest"), "stopper": stopper,
+        }  # fmt: skip
+        if len(words) > 1:
+            if recipe or changes or folds:
+                raise SettingError("--recipe, --set and --folds are about tasks; a command of your own is all in its words")
+            plan = Plan(**said, **of_command(words, space, objective, regex, maximize))
+        else:
+            if regex or maximize:
+                raise SettingError("--metric-regex and --maximize are about a command of your own; a task knows its metrics")
+            plan = Plan(**said, **of_task(words[0], recipe, changes or [], space, objective or ""), folds=folds)
+        follow(Search(plan, out or free(Path(FOLDER), plan.name), workers=count, silence=limit))
+
+
+def of_task(said: str, recipe: str | None, changes: list[str], space: Path | None, objective: str) -> dict[str, Any]:
+    from steepest.search.defaults import space_of
+    from steepest.search.plan import full_of, objectives
+    from steepest.search.told import load_space
+    from steepest.train import taskfile
+
+    task, facts = taskfile.find(said)
+    base = base_recipe(said, recipe).set_text(changes)
+    base.check(task.factories)
+    found = load_space(space, task, base) if space else space_of(task, base)
+    return {
+        "name": facts["name"], "task": facts, "base": base.toml(), "full": full_of(base), "space": tuple(found.facts()),
+        **objectives(task, objective),
+    }  # fmt: skip
+
+
+def base_recipe(task: str, said: str | None) -> Any:
+    """What is not searched: of a built-in task the length and the batches of its plain recipe, and nothing that somebody has tuned."""
+    from steepest.cli.train import chosen_recipe
+    from steepest.tasks import TASKS, recipe_text
+    from steepest.train.recipe import Recipe
+
+    if said is not None:
+        return chosen_recipe(task, said)
+    text = recipe_text(task, "plain") if task in TASKS else None
+    plain = Recipe.parse(text).tables() if text else {}
+    return Recipe({name: plain[name] for name in ("batch", "stop") if name in plain})
+
+
+def of_command(words: list[str], space: Path | None, objective: str | None, regex: str | None, maximize: bool) -> dict[str, Any]:
+    from steepest.core.errors import SettingError
+    from steepest.search.own import load_own_space
+    from steepest.search.script import check, check_regex
+
+    if space is None:
+        raise SettingError("a command of your own needs --space FILE: what its {names} may be")
+    found = load_own_space(space)
+    check(words, [d.name for d in found.dimensions])
+    if regex:
+        check_regex(regex)
+    return {
+        "name": Path(words[-1] if len(words) == 1 else next((w for w in words[1:] if not w.startswith("-")), words[0])).stem,
+        "command": tuple(words), "regex": regex, "full": 1, "space": tuple(found.facts()), "objective": objective or "auto",
+        "better": "higher" if maximize else "lower",
+    }  # fmt: skip
+
+
+def cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def follow(search: Any) -> None:
+    """To the end, showing how it goes."""
+    out = console()
+    folder = search.log.folder
+    try:
+        with warned(out), closing(search.run()) as events, Trials(out, search) as trials:
+            for event in events:
+                trials.show(event)
+    except KeyboardInterrupt:
+        say(out, f"stopped; steepest tune --resume {folder} goes on")
+        raise typer.Exit(130) from None
+    for line in closing_words(search, trials.finished):
+        say(out, line)

@@ -1,0 +1,138 @@
+"""Recipes that were measured before, in the order in which they are worth a try.
+
+`portfolio.json` holds recipes as changes that make sense for any task, and the validation loss of each on some tasks. The order is
+greedy: each next one is that which most improves the best of those before it, in the mean over tasks. A task's own family is left out
+when a built-in task is tuned, so that figures on it are honest. What has not been measured stands in the order of the file.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from math import isfinite, log
+from typing import Any
+
+from steepest.search.dimension import Dimension, text
+from steepest.search.jobs import Point
+from steepest.search.space import Space
+from steepest.train.recipe import Recipe
+
+# A loss ten times the best is as bad as any: one task on which a recipe fails shall not decide the order alone.
+WORST = log(10)
+# The recipe that a search began with comes behind so many: what two trainings promise is the portfolio's promise.
+FIRST = 2
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the recipes came to on a task: mean validation losses over seeds, None where a recipe was not measured or broke."""
+
+    family: str
+    losses: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class Portfolio:
+    names: tuple[str, ...]
+    recipes: tuple[dict[str, Any], ...]
+    tasks: Mapping[str, Measured]
+
+    def without(self, task: str) -> "Portfolio":
+        """As it would be had no task of this one's family been measured."""
+        if task not in self.tasks:
+            return self
+        family = self.tasks[task].family
+        return Portfolio(self.names, self.recipes, {name: x for name, x in self.tasks.items() if x.family != family})
+
+    def order(self, among: Sequence[int]) -> list[int]:
+        """Of some of the recipes: what cannot be tried shall not keep its likes behind."""
+        rows = [regrets([x.losses[k] for k in among]) for x in self.tasks.values()]
+        return [among[k] for k in greedy(rows, len(among))]
+
+
+def of_facts(facts: Mapping[str, Any]) -> Portfolio:
+    recipes = facts["recipes"]
+    tasks = {name: Measured(x["family"], tuple(x["losses"])) for name, x in facts["tasks"].items()}
+    return Portfolio(tuple(x["name"] for x in recipes), tuple(x["changes"] for x in recipes), tasks)
+
+
+@cache
+def portfolio() -> Portfolio:
+    return of_facts(json.loads(files("steepest.search").joinpath("portfolio.json").read_text(encoding="utf-8")))
+
+
+def regrets(losses: Sequence[float | None]) -> list[float]:
+    """The logarithm of each loss over the task's best, from 0 to WORST."""
+    known = [x for x in losses if x is not None and isfinite(x) and x > 0]
+    if not known:
+        return [WORST] * len(losses)
+    return [WORST if x is None or not isfinite(x) else min(log(max(x, min(known)) / min(known)), WORST) for x in losses]
+
+
+def greedy(regrets: Sequence[Sequence[float]], count: int) -> list[int]:
+    """An order of recipes: each next one makes the mean over tasks of the best so far as low as it can be. Among equals the first."""
+    best = [WORST] * len(regrets)
+    left, found = list(range(count)), []
+    while left:
+        gained = [sum(min(b, row[k]) for b, row in zip(best, regrets, strict=True)) for k in range(count)]
+        # Where nothing improves the best any more, the better recipe by itself.
+        k = min(left, key=lambda k, gained=gained: (gained[k], sum(row[k] for row in regrets)))
+        found.append(k)
+        left.remove(k)
+        best = [min(b, row[k]) for b, row in zip(best, regrets, strict=True)]
+    return found
+
+
+def points(space: Space, base: Recipe, task: str = "") -> list[tuple[str, Point]]:
+    """The portfolio within a space, in order, each with its name. Recipes that become equal there are one.
+
+    The recipe that the search began with is among them: early if somebody has said something in it, else at the end.
+    """
+    chosen = portfolio().without(task)
+    there = {k: point for k, changes in enumerate(chosen.recipes) if (point := within(space, base, changes)) is not None}
+    found: dict[str, tuple[str, Point]] = {}
+    for k in chosen.order(list(there)):
+        found.setdefault(text(there[k]), (f"portfolio: {chosen.names[k]}", there[k]))
+    mine = space.draw(usual)
+    place = FIRST if any(said(base.changes(), d.path) is not ... for d in space.dimensions) else len(found)
+    rest = [x for key, x in found.items() if key != text(mine)]
+    return [*rest[:place], ("the recipe as it was", mine), *rest[place:]]
+
+
+def within(space: Space, base: Recipe, changes: Mapping[str, Any]) -> Point | None:
+    """The point of a space that is nearest to a recipe; None where the recipe's rule may not be chosen: its rate is no other rule's."""
+    rules = next((d.choices for d in space.dimensions if d.path == "optimizer.rule"), (base["optimizer.rule"],))
+    if changes.get("optimizer.rule", rules[0]) not in rules and any(d.path.startswith("optimizer.") for d in space.dimensions):
+        return None
+    return space.draw(lambda d: nearest_in(d, changes))
+
+
+def nearest_in(d: Dimension, changes: Mapping[str, Any]) -> Any:
+    value = said(changes, d.path)
+    if value is ...:
+        return usual(d)
+    if not d.choices:
+        return d.within(value) if isinstance(value, (int, float)) else usual(d)
+    if d.has(value):
+        return value
+    numbers = [x for x in d.choices if isinstance(x, (int, float)) and not isinstance(x, bool)]
+    if isinstance(value, (int, float)) and numbers and len(numbers) == len(d.choices):
+        return min(numbers, key=lambda x: (abs(log(x / value)) if min(x, value) > 0 else abs(x - value), x))
+    return usual(d)
+
+
+def usual(d: Dimension) -> Any:
+    """Where nobody chooses: what the recipe has, or the middle of the range, or the first choice."""
+    if d.choices:
+        return d.usual if d.has(d.usual) else d.choices[0]
+    return d.within(d.usual) if isinstance(d.usual, (int, float)) else d.at(0.5)
+
+
+def said(changes: Mapping[str, Any], path: str) -> Any:
+    """What changes say of a path, also inside a table; `...` if nothing."""
+    if path in changes:
+        return changes[path]
+    table, _, key = path.rpartition(".")
+    inside = changes.get(table)
+    return inside[key] if isinstance(inside, Mapping) and key in inside else ...
