@@ -13,8 +13,8 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 help:  ## Show this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST)
 
-demo: .venv/.dev  ## Train a small network on digits with ten optimizers, side by side
-	@$(BIN)/python examples/digits.py
+demo: .venv/.dev  ## Find a recipe for a small network on handwritten digits, in about a minute
+	@study=$$(mktemp -d)/digits && $(BIN)/steepest tune digits-mlp --budget 45s --out $$study && $(BIN)/steepest report $$study
 
 test: .venv/.dev  ## Run the tests
 	$(BIN)/pytest --numprocesses $(WORKERS)

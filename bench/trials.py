@@ -4,7 +4,7 @@
 
 All sides are asked for 8 floats by chance and told a sum of squares. Ours is `sp.Study` in a folder: every line is handed to the system
 at once, a thread brings it to the disk, and closing (the last fsync) is part of the time. "its sampler" is what proposing took of that,
-on our side; what is left is the target of DESIGN section 10, 1 ms. SQLite stops at 1,000 trials: 10,000 would take minutes.
+on our side; what is left is the target of DESIGN section 10, 1 ms. SQLite stops at 1,000 trials: 10,000 would take many minutes.
 """
 
 import argparse

@@ -1,7 +1,6 @@
 """The end of a study: one trial is named, trained to its end, and looked at on test data for the first time."""
 
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,7 +70,7 @@ def _trained(plan: Plan, job: Job, place: Path, pool: Pool, whole: bool = False)
     return result
 
 
-def _ask(pool: Pool, order: dict[str, Any], wait: Callable[[float], None] | None = None) -> dict[str, Any]:
+def _ask(pool: Pool, order: dict[str, Any]) -> dict[str, Any]:
     pool.give({"number": LAST, **order})
     while True:
         for told in pool.wait(1.0):
@@ -84,7 +83,6 @@ def nothing(decisions: Decisions) -> str:
     wrong = [result for _, result in decisions.seen if not result.done]
     if not wrong:
         return "no trial came to its end; give it more time"
-    how = "all" if len(wrong) > 1 else "the only one"
-    count = f"{how} {len(wrong)} trials" if len(wrong) > 1 else "the only trial"
+    count = f"all {len(wrong)} trials" if len(wrong) > 1 else "the only trial"
     kinds = ", ".join(sorted({result.status for result in wrong}))
     return f"{count} ended without a score ({kinds}); the first: {wrong[0].error}"
