@@ -67,7 +67,7 @@ def test_tune_show_list_and_once_more(place: Path, capsys: pytest.CaptureFixture
 
     shown = dict(line.split("\t", 1) for line in said(capsys, "show", "s").splitlines()[:12])
     assert shown["task"] == "points" and shown["state"] == "budget" and shown["trials"] == "3" and shown["epochs"] == "6"
-    assert shown["test"].endswith("(looked at 1 times)")
+    assert shown["test"].endswith("(looked at once)")
     assert json.loads(said(capsys, "show", "s", "--json"))["answer"]["test"]["loss"] > 0
     listed = said(capsys, "list", "studies", ".").strip().split("\t")
     assert listed[:4] == ["s", "points", "3runs", "3"] and listed[-1] == "budget"

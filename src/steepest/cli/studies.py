@@ -67,7 +67,8 @@ def facts(found: Study) -> list[tuple[str, str]]:
         if "default" in answer:
             lines.append(("default AdamW", _metrics(answer["default"])))
         if "test" in answer:
-            lines.append(("test", f"{_metrics(answer['test'])} (looked at {answer.get('looks', 1)} times)"))
+            looks = answer.get("looks", 1)
+            lines.append(("test", f"{_metrics(answer['test'])} (looked at {'once' if looks == 1 else f'{looks} times'})"))
         lines += [("trial", f"{answer['trial']}: {answer['message']}"), ("folder", str(answer.get("folder", "")))]
     elif best := found.best:
         lines.append((f"best {begin['objective']} so far", _metrics(best.get("metrics", {}))))
