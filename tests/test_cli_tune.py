@@ -142,7 +142,9 @@ def test_when_every_trial_fails_the_first_error_is_said(place: Path, capsys: pyt
 
 def test_ctrl_c_and_on(place: Path) -> None:
     argv = [*STEEPEST, "tune", "points.py", "--space", "space.toml", "--budget", "40runs", "--strategy", "random", "--out", "s", *SHORT]
-    process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # Tests started in the background hand down that Ctrl-C is not heeded.
+    heed = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731
+    process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed)
     path = place / "s" / "study.jsonl"
     until = time.monotonic() + 120
     while not path.exists() or '"kind":"result"' not in path.read_text():

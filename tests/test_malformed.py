@@ -9,10 +9,10 @@ import pytest
 
 from steepest.cli.main import main
 from steepest.core.task import Task
-from steepest.tasks import digits_mlp
+from steepest.tasks import task as built_in
 from steepest.train.template import template
 
-TEXT = template(digits_mlp())
+TEXT = template(built_in("digits-mlp"))
 LINES = [number for number, line in enumerate(TEXT.splitlines()) if "=" in line and not line.lstrip().startswith("#")]
 WRONG = ["nan", "-1e300", '"zzz"', "[]", "{ a = 1 }", "1979-05-27", "[[1]]", '{ shape = "nonsense" }', "-7", '""']
 BROKEN = ["=", "[", "]", '"', "a b", "[optimizer", "x = ", "= 3", "[[", "\x00", "lr = 1 2", "é = 1"]
@@ -95,5 +95,5 @@ def test_the_whole_one_is_right(tmp_path: Path) -> None:
     """Else the tests above would prove nothing."""
     from steepest.train.recipe import Recipe
 
-    task: Task = digits_mlp()
+    task: Task = built_in("digits-mlp")
     Recipe.parse(TEXT).check(task.factories)

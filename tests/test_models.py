@@ -50,7 +50,7 @@ SMALL: dict[str, tuple[dict[str, Any], Any, tuple[int, ...]]] = {
     "vgg": ({"width": 4, "dense": 8}, (3, 32, 32), (10,)),
     "resnet20": ({"width": 4, "depth": 8}, (3, 16, 16), (10,)),
     "resnet18": ({"width": 4}, (3, 32, 32), (10,)),
-    "recurrent": (TEXT | {"embedding": 6}, "ids", (2,)),
+    "recurrent": (TEXT | {"embedding": 6, "length": 12}, "ids", (2,)),
     "textcnn": (TEXT | {"embedding": 6, "dropout": 0.0}, "ids", (2,)),
     "transformer": (TEXT | {"length": 12, "depth": 1, "heads": 2, "dropout": 0.0}, "ids", (2,)),
     "recurrent_language": (TEXT | {"embedding": 8}, "ids", (50, 9)),
@@ -153,7 +153,7 @@ def test_layers_of_plain_networks():
 
 OTHER: dict[str, Any] = {
     "pool": {"last": "max", "max": "average"}, "activation": "tanh", "cell": {"lstm": "gru", "gru": "lstm"}, "stem": "imagenet",
-    "norm": {"batch": "group", "pre": "post"}, "heads": 4, "channels": 2, "depth": {8: 14, 1: 2, 2: 1, 3: 2}, "outputs": 3,
+    "norm": {"batch": "group", "pre": "post"}, "heads": 4, "channels": 2, "length": 5, "depth": {8: 14, 1: 2, 2: 1, 3: 2}, "outputs": 3,
 }  # fmt: skip
 
 

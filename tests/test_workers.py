@@ -85,6 +85,7 @@ def test_one_two_and_four_workers_find_the_same(tmp_path: Path) -> None:
 
 
 def test_an_accident_costs_its_trial_alone(tmp_path: Path) -> None:
+    others = children(os.getpid())  # of tests before
     space = widths(4, 13, 14, 15, 16, 17, 8)
     search = Search(plan(tmp_path, space=space, strategy="grid", stopper="", budget="20runs"), tmp_path / "study", workers=2, silence=12.0)
     found, results = whole(search)
@@ -96,10 +97,11 @@ def test_an_accident_costs_its_trial_alone(tmp_path: Path) -> None:
     assert "out of memory: " in said[15].error and "no room for 15" in said[15].error
     assert "ValueError: a width of 16 is not liked" in said[16].error
     assert "ended with code 3" in said[17].error
-    assert children(os.getpid()) == []
+    assert set(children(os.getpid())) <= set(others)
 
 
 def test_a_task_that_breaks_in_a_worker_is_said(tmp_path: Path) -> None:
+    others = children(os.getpid())
     setup = {"kind": "task", "task": {"builtin": "nothing-like-it"}, "folds": 0, "data": None}
     pool = Processes(1, setup, tmp_path)
     with pytest.raises(StudyError, match="'nothing-like-it' is neither a Python file nor a built-in task"):
@@ -109,7 +111,7 @@ def test_a_task_that_breaks_in_a_worker_is_said(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match=r"workers end before they are ready: KeyError: 'unheard of'; see .*worker-1\.log"):
         pool.wait(100.0)
     pool.close()
-    assert children(os.getpid()) == []
+    assert set(children(os.getpid())) <= set(others)
 
 
 # --- kills -------------------------------------------------------------------------------------------

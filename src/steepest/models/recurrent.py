@@ -15,15 +15,18 @@ POOLS = ("last", "max", "mean")
 class Recurrent(nn.Module):
     """Reads a text, and says its class from the last state, or from the greatest or the mean of all."""
 
-    def __init__(self, embedding: nn.Embedding, layers: nn.RNNBase, pool: str, dropout: float, norm: bool, outputs: int) -> None:
+    def __init__(
+        self, embedding: nn.Embedding, layers: nn.RNNBase, length: int, pool: str, dropout: float, norm: bool, outputs: int
+    ) -> None:
         super().__init__()
         wide = layers.hidden_size * (2 if layers.bidirectional else 1)
-        self.embedding, self.layers, self.pool = embedding, layers, pool
+        self.embedding, self.layers, self.length, self.pool = embedding, layers, length, pool
         self.dropout = nn.Dropout(dropout)
         self.norm = nn.LayerNorm(wide) if norm else nn.Identity()
         self.head = nn.Linear(wide, outputs)
 
     def forward(self, ids: Tensor) -> Tensor:  # (N, T) -> (N, outputs)
+        ids = ids[:, : self.length]
         mask = tokens.real(ids)
         lengths = mask.sum(1)
         x = self.dropout(self.embedding(ids))
@@ -67,6 +70,7 @@ def recurrent(
     cell: str = "lstm",
     vocabulary: int = 10_000,
     outputs: int = 2,
+    length: int = 1000,
     embedding: int = 128,
     width: int = 64,
     depth: int = 1,
@@ -75,10 +79,11 @@ def recurrent(
     dropout: float = 0.0,
     norm: bool = False,
 ) -> Recurrent:
-    """A classifier of texts (N, T) of token numbers, 0 the padding at the end, which changes nothing."""
-    counts("recurrent", outputs=outputs)
+    """A classifier of texts (N, T) of token numbers; it reads the first `length`. 0 is the padding at the end, which changes nothing."""
+    counts("recurrent", outputs=outputs, length=length)
     one_of("recurrent", POOLS, pool=pool)
-    return Recurrent(*_layers("recurrent", cell, vocabulary, embedding, width, depth, bidirectional, dropout), pool, dropout, norm, outputs)
+    layers = _layers("recurrent", cell, vocabulary, embedding, width, depth, bidirectional, dropout)
+    return Recurrent(*layers, length, pool, dropout, norm, outputs)
 
 
 def recurrent_language(

@@ -16,8 +16,8 @@ WINDOW = 128
 
 
 def lstm_imdb() -> Task:
-    """Film reviews, good or bad, read by an LSTM: 10,000 words, of each review the first 200."""
-    words = Vocabulary(size=10_000, length=200)
+    """Film reviews, good or bad, read by an LSTM: 10,000 words, of each review the first 400, or as many as the recipe says."""
+    words = Vocabulary(size=10_000, length=400)
     return Task(model=recurrent, data=imdb(), metrics=["accuracy"], preprocess=[words], name="lstm-imdb")
 
 
