@@ -20,6 +20,14 @@ hypothesis.settings.register_profile("steepest", derandomize=True, deadline=None
 hypothesis.settings.load_profile("steepest")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What takes minutes or hours runs when it is asked for: -m full."""
+    if "full" in config.option.markexpr:
+        return
+    config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("full")])
+    items[:] = [item for item in items if not item.get_closest_marker("full")]
+
+
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> None:
     """Test processes run side by side; two threads on two busy cores can be ten times slower."""

@@ -309,7 +309,7 @@ PROMISES = [
 ]  # fmt: skip
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize(("name", "metric", "bound"), PROMISES)
 def test_what_the_tuned_recipe_reaches(name, metric, bound, tmp_path):

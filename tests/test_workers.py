@@ -138,7 +138,7 @@ def told(folder: Path) -> list[str]:
     return [line for line in lines(folder / "study") if '"kind": "study"' not in line]
 
 
-@pytest.mark.parametrize("kills", [5, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [5, pytest.param(20, marks=pytest.mark.full)])
 def test_killed_at_random_moments(tmp_path: Path, unbroken: list[str], kills: int) -> None:
     """SIGKILL of the main process; of its workers nobody is left, and the answer is that of an unbroken study."""
     dice = random.Random(kills)
@@ -159,7 +159,7 @@ def test_killed_at_random_moments(tmp_path: Path, unbroken: list[str], kills: in
     assert told(tmp_path) == unbroken
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_workers_killed_at_random_moments(tmp_path: Path) -> None:
     """SIGKILL of a worker, 20 times: each costs one trial at most, and is named; the study goes on to its answer."""
     dice, kills = random.Random(0), 0
