@@ -41,7 +41,9 @@ GOOD = {
     "study": dict(version=1, task="digits", objective="loss", better="lower", settings={"seed": 0}),
     "job": dict(trial=3, point={"lr": 0.1}, seed=7, start=0, stop=4, origin="portfolio 3"),
     "result": dict(status="done", epochs=4, score=0.1, metrics={"loss": 0.1}, error=""),
-    "answer": dict(trial=3, metrics={"loss": 0.1}, message="the lowest", test={"loss": 0.2}),
+    "answer": dict(
+        trial=3, metrics={"loss": 0.1}, message="the lowest", test={"loss": 0.2}, importance={"optimizer.lr": 0.6}, advice=["Go on."]
+    ),
 }
 
 

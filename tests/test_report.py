@@ -25,7 +25,7 @@ from steepest import records
 from steepest.cli.main import main
 from steepest.drivers import DRIVERS
 from steepest.regularizers import REGULARIZERS
-from steepest.report import ReportError, groups, importance, meanings, report, stories, table, thin
+from steepest.report import ReportError, groups, meanings, report, stories, table, thin
 from steepest.report.page import document, page
 from steepest.rules import RULES, WRAPPERS
 from steepest.schedules import SCHEDULES
@@ -90,7 +90,16 @@ def write_study(folder: Path) -> Path:
             record.write("job", n, trial=trial, point=point, seed=0, start=start, stop=start + 1, origin="sobol <i>")
             accuracy = 0.9 - 0.1 * (trial % 4) + 0.01 * start
             record.write("result", n, status="done", epochs=1, score=-accuracy, metrics={"accuracy": accuracy}, time={"elapsed": n + 1.0})
-        record.write("answer", 18, trial=0, metrics={"accuracy": 0.91}, message="the best of 16", test={"accuracy": 0.88})
+        record.write(
+            "answer",
+            18,
+            trial=0,
+            metrics={"accuracy": 0.91},
+            message="the best of 16",
+            test={"accuracy": 0.88},
+            importance={"optimizer.lr": 0.7, "batch.size": 0.1},
+            advice=["Widen <lr>."],
+        )
     (folder / "recipe.toml").write_text(RECIPE.format(rule="adamw", lr=1.0, seed=0))
     for trial in range(2):
         write_run(folder / "trials" / f"{trial:04d}", lr=10.0**-trial)
@@ -341,7 +350,7 @@ def test_a_study_in_words_and_charts(study):
     course = next(rows for _, rows in found.charts() if "best" in rows[0] and "value" in rows[0])
     assert [row["best"] for row in course] == [0.9] * 16 + [0.91] * 2 and [row["step"] for row in course] == [*range(1, 19)]
     shares = next(rows for _, rows in found.charts() if "share" in rows[0])
-    assert shares[0] == {"name": "optimizer.lr", "share": 1.0} and shares[1]["share"] == shares[2]["share"] == 0
+    assert shares == [{"name": "optimizer.lr", "share": 0.7}, {"name": "batch.size", "share": 0.1}] and "Widen <lr>." in found.text
 
 
 def test_a_study_with_a_torn_line_is_read(study, tmp_path):
@@ -352,13 +361,6 @@ def test_a_study_with_a_torn_line_is_read(study, tmp_path):
     path.write_text("\n".join(lines) + "\n")
     text = seen(tmp_path / "torn").text
     assert "study.jsonl, line 13" in text and "15 trials of digits-mlp" in text
-
-
-def test_choices_that_matter():
-    points = [{"a": i % 2, "b": float(i), "c": "x"} for i in range(8)]
-    found = dict(importance.importance(points, [i % 2 for i in range(8)]))
-    assert found["a"] == 1 and found["b"] == 0 and found["c"] == 0
-    assert dict(importance.importance(points, [float(i) for i in range(8)]))["b"] > 0.8
 
 
 def test_200_runs_fit(tmp_path):

@@ -369,15 +369,15 @@ def study(lr: Callable[[int], float], score: Callable[[int, float], float], n: i
 
 
 def test_advice():
-    assert advice(ADVISED, 1, []) == []
-    found = advice(ADVISED, 1, study(lambda k: 0.1 * 0.7**k, lambda k, lr: 1 / lr, 6))
+    assert advice(ADVISED, 1, []) == ([], {})
+    found = advice(ADVISED, 1, study(lambda k: 0.1 * 0.7**k, lambda k, lr: 1 / lr, 6)).sentences
     assert "The best optimizer.lr = 0.1 is at the upper edge of its range [0.0001, 0.1]; widen the range above." in found
     assert "6 recipes were tried, with 4 things to choose: a better one may well be missed; give more budget." in found
     assert "momentum was tried not at all: that is no verdict on it." in found
     assert not any("label_smoothing" in line or line.startswith("adamw was") for line in found)
     assert any("trained with a second seed" in line for line in found)
 
-    found = advice(ADVISED, 1, study(lambda k: 1e-4 * 1.3**k, lambda k, lr: 1 + lr, 20))
+    found = advice(ADVISED, 1, study(lambda k: 1e-4 * 1.3**k, lambda k, lr: 1 + lr, 20)).sentences
     assert any("lower edge of its range [0.0001, 0.1]; widen the range below" in line for line in found)
     assert any(line.startswith("16 more trainings like these are unlikely (1 in 10) to gain more than") for line in found)
     assert any(line.startswith("Of the differences between trials these explain most: optimizer.lr") for line in found)
@@ -392,10 +392,11 @@ def test_leaders_within_the_noise_are_said_to_be_equal():
 
     base = [study(lambda k: 1e-2 / (k + 1), lambda k, lr: 1.0, 2)[k][0] for k in (0, 1)]
     seen = [seeded(base[0], 0, 1.0), seeded(base[1], 0, 1.01), seeded(base[1], 1, 1.03)]
-    found = advice(ADVISED, 1, seen)
+    found = advice(ADVISED, 1, seen).sentences
     assert "The best 2 recipes differ by 0.02, less than the noise between seeds, 0.014: take the one you like." not in found
     seen = [seeded(base[0], 0, 1.0), seeded(base[1], 0, 1.0), seeded(base[1], 1, 1.02)]
-    assert "The best 2 recipes differ by 0.01, less than the noise between seeds, 0.014: take the one you like." in advice(ADVISED, 1, seen)
+    found = advice(ADVISED, 1, seen).sentences
+    assert "The best 2 recipes differ by 0.01, less than the noise between seeds, 0.014: take the one you like." in found
 
 
 def test_importance_tells_what_matters_from_what_does_not():

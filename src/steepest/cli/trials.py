@@ -166,7 +166,7 @@ def closing_words(search: Any, found: Any) -> Iterator[str]:
         for job, metrics in search.front():
             yield f"  trial {job.trial}: {', '.join(f'{name} {metrics[name]:.4g}' for name in names)}"
     yield from failures(search)
-    yield from (f"advice: {line}" for line in search.advice())
+    yield from (f"advice: {line}" for line in found.advice.sentences)
     yield cost(search)
     if plan.command:
         yield f"{found.folder} holds its output"

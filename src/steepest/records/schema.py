@@ -86,6 +86,8 @@ KINDS = {
         "metrics": Field("numbers", "metric -> value, on validation data"),
         "message": Field("text", "why this one"),
         "test": Field("numbers", "metric -> value, on test data", required=False),
+        "importance": Field("numbers", "path of a choice -> its share in the differences between trials", required=False),
+        "advice": Field("texts", "what the trials show, in sentences", required=False),
     },
 }
 
@@ -139,9 +141,16 @@ def _whole(x: Any) -> bool:
     return isinstance(x, int) and not isinstance(x, bool)
 
 
-ARTICLES = {"numbers": "an object of numbers", "whole": "a whole number", "object": "an object", "direction": "lower or higher"}
+ARTICLES = {
+    "numbers": "an object of numbers",
+    "texts": "a list of texts",
+    "whole": "a whole number",
+    "object": "an object",
+    "direction": "lower or higher",
+}
 TYPES: Mapping[str, Callable[[Any], bool]] = {
     "text": lambda x: isinstance(x, str),
+    "texts": lambda x: isinstance(x, list) and all(isinstance(text, str) for text in x),
     "count": lambda x: _whole(x) and x >= 0,
     "whole": _whole,
     "number": _number,

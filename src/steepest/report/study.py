@@ -66,6 +66,7 @@ def overview(found: Study) -> Iterator[Html]:
         ]
         if isinstance(usual := found.answer.get("default"), dict):
             said.append(f"The default recipe, for comparison: {measured(usual)}.")
+        said += found.answer.get("advice", [])
     elif found.best:
         job = found.jobs.get(found.best["step"], {})
         said.append(f"So far the best {objective} is {shown(value(found, found.best))}, of trial {job.get('trial')}; {better} is better.")

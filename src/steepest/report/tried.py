@@ -1,20 +1,16 @@
 """What a study tried: how the best was found, and what was chosen against what came of it."""
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from math import inf, isfinite
 from typing import Any
 
 from steepest.records import Study, number
-from steepest.report import charts, words
+from steepest.report import charts
 from steepest.report.decided import literal
-from steepest.report.importance import importance, is_number
 from steepest.report.parts import Column, Figure, Table, shown
 from steepest.report.reading import Line
 
 TRIAL, EPOCHS = Column("run", "trial"), Column("method", "trained for")
-# On fewer trials it would be noise to say which choices mattered.
-ENOUGH = 8
 
 
 def last_results(found: Study) -> list[tuple[Line, Line]]:
@@ -91,17 +87,15 @@ def cell(x: Any) -> Any:
     return x if is_number(x) else shown(x) if isinstance(x, str) else literal(x)
 
 
+def is_number(x: Any) -> bool:
+    return isinstance(x, (int, float)) and not isinstance(x, bool)
+
+
 def mattered(found: Study) -> Iterator[Figure]:
-    """Like is compared with like: the first decisions about trials, of the length that most of them have."""
-    firsts = [(found.jobs[ns[0]], value(found, found.results[ns[0]])) for ns in found.trials.values()]
-    lengths = Counter(job["stop"] for job, x in firsts if isfinite(x))
-    length = max(lengths, key=lambda length: lengths[length], default=0)
-    alike = [(job["point"], x) for job, x in firsts if job["stop"] == length and isfinite(x)]
-    rows = importance([point for point, _ in alike], [x for _, x in alike]) if len(alike) >= ENOUGH else []
-    if any(x > 0 for _, x in rows):
+    rows = [(name, number(x)) for name, x in ((found.answer or {}).get("importance") or {}).items()]
+    if rows:
         about = (
-            f"How much of the differences in rank of {len(alike)} trials after {words.plural(length, 'epoch')} goes with each choice "
-            "by itself, less what chance would. Choices that matter only together are not seen."
+            "The share of each choice in the differences between trials of one length, alone and together with others (functional ANOVA)."
         )
         data = Table([Column("name", "choice"), Column("share", "share", True)], rows)
         yield Figure("How much each choice mattered", about, data, charts.bars("share", [name for name, _ in rows]))

@@ -1,7 +1,8 @@
 """What a careful person would say of a study, in plain sentences, and only what its trials show."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite
+from typing import NamedTuple
 
 from steepest.search.dimension import text
 from steepest.search.gain import LEAST, likely_gain
@@ -18,19 +19,27 @@ EACH, FEW = 2, 4
 LEADERS, NEEDED, WORTH = 5, 20, 0.1
 
 
-def advice(space: Space, full: int, seen: Seen) -> list[str]:
-    """The sentences, the most useful first. A study without a trial that came to a score says nothing."""
+class Advice(NamedTuple):
+    """Sentences, the most useful first; and the share of each choice in the differences between trials."""
+
+    sentences: list[str]
+    importance: dict[str, float]
+
+
+def advice(space: Space, full: int, seen: Seen) -> Advice:
+    """A study without a trial that came to a score says nothing."""
     trials = list(history_of(seen).trials.values())
-    found = ranked(candidates(trials))
+    found, shares = ranked(candidates(trials)), importance(space, trials)
     if not found:
-        return []
-    return [
+        return Advice([], shares)
+    said = [
         *edges(space, found[0]),
         *undertuned(space, trials, found[0]),
         *indistinguishable(found),
         *prospects(full, trials, noise(found)),
-        *weighty(space, trials),
+        *weighty(shares),
     ]
+    return Advice(said, shares)
 
 
 def edges(space: Space, best: Candidate) -> Iterator[str]:
@@ -75,8 +84,7 @@ def prospects(full: int, trials: Sequence[Trial], spread: float, more: int = 16)
         yield f"{more} more trainings like these are unlikely (1 in 10) to gain more than {said}{small}."
 
 
-def weighty(space: Space, trials: Sequence[Trial]) -> Iterator[str]:
-    found = importance(space, trials)
+def weighty(found: Mapping[str, float]) -> Iterator[str]:
     heavy = [f"{path} {share:.0%}" for path, share in found.items() if share >= WORTH]
     if heavy:
         rest = [path for path, share in found.items() if share < WORTH / 10]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from steepest.search.advice import Advice, advice
 from steepest.search.baseline import is_baseline
 from steepest.search.decisions import Decisions
 from steepest.search.jobs import Answer, Job, Result
@@ -26,6 +27,7 @@ class Finished:
     default: dict[str, float] | None
     test: dict[str, float] | None
     folder: Path
+    advice: Advice
     # Epochs that the named trial still needed, and how often the test part had been looked at before, for other answers.
     more: int = 0
     before: int = 0
@@ -41,7 +43,8 @@ def finish(plan: Plan, decisions: Decisions, log: Log, pool: Pool) -> Finished:
     default = next((dict(result.metrics) for job, result in decisions.seen if is_baseline(job) and result.done), None)
     before = log.answer or {}
     if before.get("trial") == answer.trial and before.get("decisions") == len(decisions.seen):
-        return Finished(answer, before["metrics"], default, before.get("test"), place, before=before.get("looks", 1) - 1)
+        said = Advice(before.get("advice", []), before.get("importance", {}))
+        return Finished(answer, before["metrics"], default, before.get("test"), place, said, before=before.get("looks", 1) - 1)
     metrics, test, more = dict(result.metrics), None, 0
     if not plan.command:
         more = 0 if job.stop >= plan.full else plan.full - job.stop
@@ -58,8 +61,11 @@ def finish(plan: Plan, decisions: Decisions, log: Log, pool: Pool) -> Finished:
     looks = before.get("looks", 0) + (test is not None)
     facts: dict[str, Any] = {"decisions": len(decisions.seen), "score": answer.score, "seeds": answer.seeds, "looks": looks}
     facts |= {"folder": str(place.relative_to(log.folder))} | ({"default": default} if default else {}) | ({"test": test} if test else {})
+    # The default is not of the space.
+    said = advice(plan.spaces, plan.full, [(job, result) for job, result in decisions.seen if not is_baseline(job)])
+    facts |= {"advice": said.sentences, "importance": said.importance}
     log.write("answer", len(decisions.seen), trial=answer.trial, metrics=metrics, message=answer.why, **facts)
-    return Finished(answer, metrics, default, test, place, more, looks - (test is not None))
+    return Finished(answer, metrics, default, test, place, said, more, looks - (test is not None))
 
 
 def _trained(plan: Plan, job: Job, place: Path, pool: Pool, whole: bool = False) -> Result:

@@ -11,8 +11,6 @@ from steepest import records
 from steepest.core.task import Task
 from steepest.data.split import gather
 from steepest.records.studies import NAME
-from steepest.search.advice import advice
-from steepest.search.baseline import is_baseline
 from steepest.search.conduct import Clock, Ended, Event, Note, conduct
 from steepest.search.decisions import Decisions
 from steepest.search.finish import Finished, finish, nothing
@@ -78,10 +76,6 @@ class Search:
             with suppress(OSError):
                 shutil.rmtree(self.log.folder / "data")
             self.log.close()
-
-    def advice(self) -> list[str]:
-        """What its trials show, in sentences. The default is not of the space."""
-        return advice(self.plan.spaces, self.plan.full, [(job, result) for job, result in self.decisions.seen if not is_baseline(job)])
 
     def front(self) -> list[tuple[Job, dict[str, float]]]:
         """The trials in full that nothing else beats in the objective and in all that is weighed against it."""
