@@ -384,6 +384,14 @@ def test_advice():
     assert not any("recipes were tried" in line for line in found)
 
 
+def test_a_gain_of_more_than_all_there_is_is_not_promised():
+    def said(score: Callable[[int], float]) -> list[str]:
+        seen = [(job, Result("done", score(k), {}, 1)) for k, (job, _) in enumerate(study(lambda k: 1e-2, lambda k, lr: 1.0, 20))]
+        return [line for line in advice(ADVISED, 1, seen).sentences if line.startswith("16 more trainings")]
+
+    assert said(lambda k: 1.0 + 0.01 * k) and not said(lambda k: 0.01 + 0.5 * k)
+
+
 def test_leaders_within_the_noise_are_said_to_be_equal():
     def seeded(job: Job, seed: int, score: float) -> tuple[Job, Result]:
         return Job(job.number + seed, job.trial + seed, job.point, seed, 0, 1, "repeat" if seed else "explore"), Result(

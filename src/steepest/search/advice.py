@@ -79,6 +79,8 @@ def prospects(full: int, trials: Sequence[Trial], spread: float, more: int = 16)
     scores = [t.score for t in trials if t.epochs == full and t.kind != "repeat" and isfinite(t.score)]
     if len(scores) >= LEAST:
         gain, best = likely_gain(scores, more), abs(min(scores))
+        if 0 < min(scores) <= gain:  # the estimate knows no floor; nobody gains more than all there is
+            return
         said = f"{gain:.2g}" + (f" ({gain / best:.1%})" if best else "")
         small = ", which is less than the noise between seeds" if gain < spread else ""
         yield f"{more} more trainings like these are unlikely (1 in 10) to gain more than {said}{small}."
