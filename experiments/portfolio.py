@@ -9,7 +9,6 @@ python experiments/portfolio.py [--tasks digits-mlp,lenet5-mnist] [--seeds 3] [-
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -17,57 +16,22 @@ from typing import Any
 import torch
 import typer
 from common import HERE, show
+from small import TASKS
 
 import steepest as sp
 from steepest.core.errors import SteepestError
-from steepest.data.split import Data, carve, gather
 from steepest.search.defaults import space_of
 from steepest.search.dimension import text
 from steepest.search.portfolio import of_facts, within
-from steepest.tasks import task
 
 FOUND = HERE / "results" / "portfolio.jsonl"
 PORTFOLIO = Path(sp.__file__).parent / "search" / "portfolio.json"
 
 
-@dataclass(frozen=True)
-class Reduced:
-    """A built-in task made small: `rows` of its training data (all, if None), for `epochs`."""
-
-    family: str
-    epochs: int
-    rows: int | None = None
-    valid: int = 2000
-
-
-TASKS = {
-    "digits-mlp": Reduced("images", 20),
-    "lenet5-mnist": Reduced("images", 5, 8000),
-    "cnn-cifar10": Reduced("images", 8, 4000),
-    "spoken-digits": Reduced("sounds", 10, 600, 300),
-    "textcnn-imdb": Reduced("texts", 5, 5000),
-    "char-lm": Reduced("characters", 3, 2000, 400),
-    "adult-mlp": Reduced("tables", 5, 8000),
-    "housing-mlp": Reduced("tables", 15, 8000),
-}
-
-
-def data_of(name: str) -> Data:
-    """The training and validation data, cut down. Test data are not looked at."""
-    reduced, data = TASKS[name], gather(task(name).data)
-    if data.valid is None:
-        raise SteepestError(f"{name} has no validation data")
-    return Data(_some(data.train, reduced.rows), _some(data.valid, reduced.valid))
-
-
-def _some(part: Any, rows: int | None) -> Any:
-    return part if rows is None or rows >= len(part) else part.subset(carve(len(part), part.target, rows / len(part))[0][:rows])
-
-
 def recipes(name: str) -> Iterator[tuple[str, dict[str, Any], sp.Recipe]]:
     """What is not a choice on this task (label smoothing of a regression) is dropped, as a search drops it."""
     base = sp.Recipe({"stop": {"epochs": TASKS[name].epochs, "metric": "loss"}, "run": {"threads": 1}})
-    space = space_of(task(name), base)
+    space = space_of(TASKS[name].task(), base)
     for recipe in json.loads(PORTFOLIO.read_text())["recipes"]:
         point = within(space, base, recipe["changes"])
         if point is not None:
@@ -89,9 +53,9 @@ def size(name: str) -> list[int | None]:
     return [TASKS[name].epochs, TASKS[name].rows]
 
 
-def loss_of(name: str, recipe: sp.Recipe, data: Data, seed: int) -> float | None:
+def loss_of(name: str, recipe: sp.Recipe, seed: int) -> float | None:
     try:
-        return sp.fit(task(name), recipe.replace({"run.seed": seed}), data=data, health=0).metrics["loss"]
+        return sp.fit(TASKS[name].task(), recipe.replace({"run.seed": seed}), health=0).metrics["loss"]
     except SteepestError as error:
         print(f"  {name}, seed {seed}: {error}")
         return None
@@ -99,15 +63,14 @@ def loss_of(name: str, recipe: sp.Recipe, data: Data, seed: int) -> float | None
 
 def measure(name: str, seeds: int) -> None:
     """The missing trainings of a task, seed after seed, so that after the first all recipes can be compared."""
-    known, data = measured(), None
+    known = measured()
     if FOUND.exists() and not FOUND.read_text().endswith("\n"):  # cut the torn line off
         FOUND.write_text("".join(line for line in FOUND.read_text().splitlines(keepends=True) if line.endswith("\n")))
     for seed in range(seeds):
         for recipe, changes, whole in recipes(name):
             if (name, text(changes), seed) not in known:
-                data = data or data_of(name)
                 line = {"task": name, "size": size(name), "recipe": recipe, "seed": seed, "changes": changes}
-                line["loss"] = loss_of(name, whole, data, seed)
+                line["loss"] = loss_of(name, whole, seed)
                 with FOUND.open("a") as file:
                     file.write(json.dumps(line) + "\n")
 
@@ -152,7 +115,8 @@ def written(facts: dict[str, Any]) -> str:
     recipes = ",\n".join(f"    {json.dumps(x)}" for x in facts["recipes"])
     tasks = ",\n".join(f"    {json.dumps(name)}: {json.dumps(x)}" for name, x in facts["tasks"].items())
     head = f'{{\n  "version": {facts["version"]},\n  "note": {json.dumps(facts["note"])},\n'
-    return f'{head}  "recipes": [\n{recipes}\n  ],\n  "tasks": {{\n{tasks}\n  }}\n}}\n'
+    families = ",\n".join(f"    {json.dumps(name)}: {json.dumps(x)}" for name, x in facts["families"].items())
+    return f'{head}  "families": {{\n{families}\n  }},\n  "recipes": [\n{recipes}\n  ],\n  "tasks": {{\n{tasks}\n  }}\n}}\n'
 
 
 if __name__ == "__main__":

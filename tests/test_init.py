@@ -424,6 +424,15 @@ def test_bits_do_not_depend_on_precision_or_layout():
     assert torch.equal(plain.weight, strided.weight) and torch.equal(plain.weight.bfloat16(), half.weight)
 
 
+def test_embeddings_of_words_start_small_and_what_is_added_to_them_too():
+    model = nn.ModuleDict({"words": nn.Embedding(1000, 8), "places": nn.Embedding(50, 8), "letters": nn.Embedding(999, 16)})
+    assert {row.parameter: row.initializer for row in sp.init.apply(model).rows} == {
+        "words.weight": "normal(std=0.03)",
+        "places.weight": "normal(std=0.03)",
+        "letters.weight": "normal",
+    }
+
+
 def test_tied_weights_once_under_their_first_name():
     model = models.GPT()
     report = sp.init.apply(model, sample=models.TOKENS)

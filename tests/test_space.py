@@ -21,6 +21,7 @@ from steepest.search.portfolio import points as portfolio_points
 from steepest.search.samplers import SAMPLERS, grid, sampler
 from steepest.search.space import Space
 from steepest.search.told import load_space, read_space
+from steepest.tasks import TASKS
 from steepest.train.recipe import Recipe
 
 
@@ -365,9 +366,9 @@ def test_the_order_is_greedy():
 def test_a_family_does_not_help_itself():
     recipes = ({"batch.size": 1}, {"batch.size": 2}, {"batch.size": 3})
     tasks = {"a": Measured("images", (0.1, 1.0, 1.0)), "b": Measured("images", (0.1, 1.0, 1.0)), "c": Measured("texts", (1.0, 1.0, 0.1))}
-    whole = Portfolio(("x", "y", "z"), recipes, tasks)
+    whole = Portfolio(("x", "y", "z"), recipes, tasks, {"images": ["a", "b", "never measured"], "texts": ["c"]})
     assert whole.order([0, 1, 2])[0] == 0 and whole.without("a").order([0, 1, 2])[0] == 2 and set(whole.without("a").tasks) == {"c"}
-    assert whole.without("unknown") is whole and whole.order([1, 2]) == [2, 1]
+    assert whole.without("never measured") == whole.without("a") and whole.without("unknown") == whole and whole.order([1, 2]) == [2, 1]
 
 
 def test_every_recipe_of_the_portfolio_is_one():
@@ -375,5 +376,7 @@ def test_every_recipe_of_the_portfolio_is_one():
     assert len(set(names)) == len(names) >= 12
     for changes in recipes:
         Recipe({}).replace({path: x for path, x in changes.items() if not path.startswith("model.")})
-    for measured in portfolio().tasks.values():
-        assert len(measured.losses) == len(recipes)
+    families = portfolio().families
+    assert sorted(name for names in families.values() for name in names if name in TASKS) == sorted(TASKS)
+    for name, measured in portfolio().tasks.items():
+        assert len(measured.losses) == len(recipes) and name in families[measured.family]

@@ -19,7 +19,8 @@ Writes = list[tuple[Tensor, Tensor]]
 class Site:
     """One tensor to fill. `parameters` are the ones behind it, by name; `spread` says what to write to each.
 
-    `tied`: the other names of a shared parameter; `near_tied`: another embedding of this width is tied.
+    `tied`: the other names of a shared parameter. Of an embedding: whether another of this width is tied, and the most rows that one of
+    this width has: what is added to each other starts alike.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Site:
     head: bool = False
     tied: tuple[str, ...] = ()
     near_tied: bool = False
+    most_rows: int = 0
 
     @property
     def frozen(self) -> bool:
@@ -51,8 +53,13 @@ def sites(model: nn.Module) -> list[Site]:
         names.setdefault(id(p), []).append(name)
     head = next((m for m in reversed(list(model.modules())) if isinstance(m, nn.Linear)), None)
     found = list(_distinct(model, names, head))
-    widths = {site.shape[1] for site in found if site.tied and "Embedding" in site.kind}
-    return [replace(site, near_tied="Embedding" in site.kind and not site.tied and site.shape[1] in widths) for site in found]
+    embeddings = [site for site in found if isinstance(site.module, (nn.Embedding, nn.EmbeddingBag))]
+    alike = {id(site): [other for other in embeddings if other.shape[1] == site.shape[1]] for site in embeddings}
+    return [_beside(site, alike[id(site)]) if id(site) in alike else site for site in found]
+
+
+def _beside(site: Site, alike: list[Site]) -> Site:
+    return replace(site, near_tied=not site.tied and any(x.tied for x in alike), most_rows=max(x.shape[0] for x in alike))
 
 
 def _distinct(model: nn.Module, names: dict[int, list[str]], head: nn.Module | None) -> Iterator[Site]:

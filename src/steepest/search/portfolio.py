@@ -7,7 +7,7 @@ when a built-in task is tuned, so that figures on it are honest. What has not be
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
 from math import isfinite, log
@@ -37,13 +37,13 @@ class Portfolio:
     names: tuple[str, ...]
     recipes: tuple[dict[str, Any], ...]
     tasks: Mapping[str, Measured]
+    # Built-in tasks by family: none of them learns from its kin.
+    families: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def without(self, task: str) -> "Portfolio":
         """As it would be had no task of this one's family been measured."""
-        if task not in self.tasks:
-            return self
-        family = self.tasks[task].family
-        return Portfolio(self.names, self.recipes, {name: x for name, x in self.tasks.items() if x.family != family})
+        family = next((family for family, names in self.families.items() if task in names), None)
+        return replace(self, tasks={name: x for name, x in self.tasks.items() if x.family != family})
 
     def order(self, among: Sequence[int]) -> list[int]:
         """Of some of the recipes: what cannot be tried shall not keep its likes behind."""
@@ -54,7 +54,7 @@ class Portfolio:
 def of_facts(facts: Mapping[str, Any]) -> Portfolio:
     recipes = facts["recipes"]
     tasks = {name: Measured(x["family"], tuple(x["losses"])) for name, x in facts["tasks"].items()}
-    return Portfolio(tuple(x["name"] for x in recipes), tuple(x["changes"] for x in recipes), tasks)
+    return Portfolio(tuple(x["name"] for x in recipes), tuple(x["changes"] for x in recipes), tasks, facts["families"])
 
 
 @cache
