@@ -12,11 +12,11 @@ import torch
 
 import steepest as sp
 from steepest.core.errors import SteepestError
-from steepest.data import Vocabulary, cifar10, imdb, teacher_student, tinyshakespeare
+from steepest.data import Vocabulary, cifar10, imdb, teacher_student, tinyshakespeare, two_moons
 from steepest.data.parts import Arrays
 from steepest.data.preprocess import fit
 from steepest.data.split import Data, carve, gather
-from steepest.models import mlp, recurrent_language, speech_cnn, textcnn
+from steepest.models import gpt, mlp, recurrent, recurrent_language, speech_cnn, textcnn, transformer
 from steepest.tasks import task
 from steepest.tasks.images import knobs
 
@@ -40,14 +40,14 @@ def from_builtin(name: str, **changes: Any) -> Callable[[], sp.Task]:
     return lambda: task(name).replace(**changes)
 
 
-def texts() -> sp.Task:
-    words = Vocabulary(size=5000, length=100)
-    model = knobs(textcnn, vocabulary=5000, embedding=32, width=32)
-    return sp.Task(model=model, data=imdb(), metrics=["accuracy"], preprocess=[words], name="textcnn-imdb")
+def reviews(name: str, model: Callable[..., Any], length: int) -> Callable[[], sp.Task]:
+    """The first words of reviews, 5,000 different ones."""
+    words = Vocabulary(size=5000, length=length)
+    return lambda: sp.Task(model=model, data=imdb(), metrics=["accuracy"], preprocess=[words], name=name)
 
 
-def letters() -> sp.Task:
-    return task("char-lm").replace(model=knobs(recurrent_language, width=64, embedding=32), data=tinyshakespeare(64))
+def letters(name: str, model: Callable[..., Any]) -> Callable[[], sp.Task]:
+    return from_builtin(name, model=model, data=tinyshakespeare(64))
 
 
 def teacher() -> sp.Task:
@@ -56,16 +56,26 @@ def teacher() -> sp.Task:
     )
 
 
+def moons() -> sp.Task:
+    return sp.Task(model=knobs(mlp, inputs=2, outputs=2), data=two_moons(4000, noise=0.2), name="moons")
+
+
 TASKS = {
     "digits-mlp": Small("images", 20, from_builtin("digits-mlp")),
     "lenet5-mnist": Small("images", 5, from_builtin("lenet5-mnist"), 8000),
     "cnn-cifar10": Small("images", 5, from_builtin("cnn-cifar10", data=cifar10("part")), 4000),
     "spoken-digits": Small("sounds", 15, from_builtin("spoken-digits", model=knobs(speech_cnn, width=8)), 600, 300),
-    "textcnn-imdb": Small("texts", 5, texts, 5000),
-    "char-lm": Small("characters", 6, letters, 4000, 800),
+    "textcnn-imdb": Small("texts", 5, reviews("textcnn-imdb", knobs(textcnn, vocabulary=5000, embedding=32, width=32), 100), 5000),
+    "lstm-imdb": Small("texts", 4, reviews("lstm-imdb", knobs(recurrent, vocabulary=5000, embedding=32, width=32), 60), 4000),
+    "transformer-imdb": Small(
+        "texts", 4, reviews("transformer-imdb", knobs(transformer, vocabulary=5000, length=60, width=32, depth=1), 60), 4000
+    ),
+    "char-lm": Small("characters", 6, letters("char-lm", knobs(recurrent_language, width=64, embedding=32)), 4000, 800),
+    "gpt-char": Small("characters", 3, letters("gpt-char", knobs(gpt, width=32, depth=2, length=64)), 4000, 500),
     "adult-mlp": Small("tables", 5, from_builtin("adult-mlp"), 8000),
     "housing-mlp": Small("tables", 15, from_builtin("housing-mlp"), 8000),
     "teacher": Small("tables", 15, teacher),
+    "moons": Small("tables", 10, moons),
 }
 
 

@@ -13,8 +13,8 @@ from steepest.core.rng import generator
 from steepest.regularizers import REGULARIZERS
 from steepest.regularizers.augment import AUGMENTATIONS, Chain, common, geometry, images, light, policies, text
 from steepest.regularizers.augment import audio as sound
-from steepest.regularizers.augment.common import normal, stream, uniform
 from steepest.regularizers.augment.common import windows as cut_windows
+from steepest.regularizers.augment.draws import GOLDEN, PIECE, QUANTILE, bits, mixed, normal, stream, uniform
 from steepest.regularizers.augment.geometry import Rotate, Scale, Shear, Translate
 from steepest.regularizers.augment.images import Crop, Erase, Flip
 from steepest.regularizers.augment.light import Brightness, Contrast
@@ -157,6 +157,28 @@ def test_draws_of_a_sample_do_not_depend_on_how_many_follow():
     many = normal((400, 25), draws())
     within(many.mean(), 0, 1, many.numel())
     within(many.square().mean(), 1, math.sqrt(2), many.numel())
+
+
+def test_bits_are_those_of_splitmix64():
+    """The first numbers of seed 1234567, as published with the generator."""
+    with np.errstate(over="ignore"):
+        found = mixed(np.uint64(1234567) + np.arange(1, 4, dtype=np.uint64) * GOLDEN)
+    assert found.tolist() == [6457827717110365317, 3203168211198807973, 9817491932198370423]
+    assert (bits(5, 9, 7)[:4] == bits(5, 4, 7)).all() and (bits(5, 4, 8)[:, :7] == bits(5, 4, 7)).all()
+    assert len(np.unique(bits(5, 300, 300))) > 89_980, "of 90,000 numbers out of 2^32 about one is there twice"
+    histogram_is_flat(torch.from_numpy((bits(7, 100, 1000) >> 26).astype(np.int64)).flatten(), 64)
+
+
+def test_normal_numbers_are_normal():
+    z = normal((1000, 1000), draws()).double().flatten()
+    for edge in (-4.0, -3, -2, -1, -0.1, 0, 0.1, 1, 2, 3, 4):
+        p = float(torch.special.ndtr(torch.tensor(edge, dtype=torch.float64)))
+        within((z < edge).double().mean(), p, math.sqrt(p * (1 - p)), len(z))
+    share = torch.rand(100_000, dtype=torch.float64, generator=draws("shares")) / 2
+    level = (share * 2**32).floor().clamp(min=1)
+    piece = (level.float().numpy().view(np.int32) >> 17) - PIECE
+    found = QUANTILE[0][piece] + QUANTILE[1][piece] * level.float().numpy()
+    assert np.abs(found - torch.special.ndtri(level / 2**32).numpy()).max() < 2e-5
 
 
 def test_one_number_starts_a_stream_of_its_own():
@@ -405,10 +427,11 @@ def by_torch(monkeypatch):
     @contextmanager
     def without():
         with monkeypatch.context() as patch:
-            patch.setattr(common, "_compiled", lambda: None)
+            for place in (common, text):
+                patch.setattr(place, "compiled", lambda: None)
             yield
 
-    assert common.passes(X), "Numba is there, or these tests compare torch with itself"
+    assert common.compiled(), "Numba is there, or these tests compare torch with itself"
     return without
 
 
@@ -430,6 +453,31 @@ def test_one_pass_gives_what_torch_gives(name, dtype, by_torch):
         assert ((found - expected).abs() > 1e-5).double().mean() < 0.02
     else:
         assert torch.allclose(found, expected, rtol=0, atol=1e-12 if dtype == torch.float64 else 1e-5)
+
+
+@pytest.mark.parametrize("length", [1, 2, 21, 200])
+@pytest.mark.parametrize("name", ["token_dropout", "token_swap"])
+def test_one_pass_over_tokens_chooses_as_torch_does(name, length, by_torch):
+    x = torch.randint(0, 9, (60, length), generator=draws("tokens"))
+    for rate in (0.0, 0.3, 1.0):
+        for kind in (torch.int64, torch.int32):
+            found, _ = AUGMENTATIONS[name](rate=rate).change(x.to(kind), None, draws(name))
+            with by_torch():
+                assert torch.equal(found, AUGMENTATIONS[name](rate=rate).change(x.to(kind), None, draws(name))[0])
+            assert torch.equal(found, x.to(kind)) == (rate == 0 or (name == "token_swap" and length == 1))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("shape", [(5, 1), (5, 37), (5, 2, 100)], ids=str)
+def test_one_pass_of_noise_draws_as_torch_does(shape, dtype, by_torch):
+    x = torch.randn(shape, dtype=dtype, generator=draws("waves"))
+    change = AUGMENTATIONS["audio_noise"](lowest=-3.0, highest=3.0)
+    found, _ = change.change(x, None, draws())
+    with by_torch():
+        expected, _ = change.change(x, None, draws())
+    assert found.dtype == dtype and torch.allclose(found, expected, rtol=0, atol=1e-5)
+    assert (found - x).abs().mean() > 0.3
+    assert not AUGMENTATIONS["audio_noise"]().change(torch.zeros(2, 9), None, draws())[0].any(), "silence stays silent"
 
 
 @pytest.mark.parametrize("border", geometry.BORDERS)

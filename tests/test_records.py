@@ -132,15 +132,30 @@ def test_nan_is_text(tmp_path: Path) -> None:
     assert math.isnan(number(line["loss"])) and number(line["x"][0]) == math.inf
 
 
+@pytest.mark.parametrize("loss", [0.1 + 0.2, 1e-300, 1e22, -0.0, np.float64(0.7), math.nan, -math.inf])
+def test_the_short_way_to_a_step_is_the_long_one(tmp_path: Path, loss: float) -> None:
+    with Record(tmp_path / "long") as long, Record(tmp_path / "short") as short:
+        for k in range(250):
+            long.write("step", k, loss=loss, lr=1e-3 / (k + 1), time={"seconds": k / 7})
+            short.step(k, loss, 1e-3 / (k + 1), k / 7)
+            if k % 70 == 0:
+                assert long.position == short.position
+                for record in (long, short):
+                    record.write("event", k, name="x", message="y")
+    assert (tmp_path / "long").read_bytes() == (tmp_path / "short").read_bytes()
+    short.step(0, loss, 0.1, 0.0)
+    with pytest.raises(RecordError, match="is closed"):
+        short.flush()
+
+
 def test_what_cannot_be_written(tmp_path: Path) -> None:
     with Record(tmp_path / "r") as made:
         with pytest.raises(RecordError, match="kind = 'stp' is none of begin, step"):
             made.write("stp", 0)
         with pytest.raises(RecordError, match=r"event: a line takes numbers, text, lists and dicts alone: .*float32"):
             made.write("event", 0, message=np.float32(1))
-        made.write("step", 0, loss=np.float32(1))
         with pytest.raises(RecordError, match="step: a line takes numbers"):
-            made.flush()  # steps become text together
+            made.write("step", 0, loss=np.float32(1))
     assert (tmp_path / "r").read_bytes() == b""
     with pytest.raises(RecordError, match="r is closed"):
         made.write("step", 0)

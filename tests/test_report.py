@@ -8,18 +8,14 @@ import re
 import shutil
 import subprocess
 import sys
-from base64 import b64encode
 from dataclasses import fields
-from hashlib import sha256
-from html.parser import HTMLParser
 from math import exp, isfinite, nan
 from pathlib import Path
-from typing import Any
 
 import pytest
-import vl_convert
 from hypothesis import given
 from hypothesis import strategies as st
+from pages import Seen, browser, drawn, harmless, opened, seen
 
 from steepest import records
 from steepest.cli.main import main
@@ -29,6 +25,7 @@ from steepest.report import ReportError, groups, meanings, report, stories, tabl
 from steepest.report.page import document, page
 from steepest.rules import RULES, WRAPPERS
 from steepest.schedules import SCHEDULES
+from steepest.search.own import Study as Search
 from steepest.train import sections as recipe_sections
 
 STEEPEST = [sys.executable, "-c", "from steepest.cli.main import main; main()"]
@@ -138,121 +135,17 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-class Seen(HTMLParser):
-    """A page as a parser understands it."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.scripts: list[str] = []
-        self.texts: list[str] = []
-        self.tables: list[dict[str, Any]] = []
-        self.figures: list[dict[str, Any]] = []
-        self.inside, self.in_cell = "", False
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.inside, given_ = tag, dict(attrs)
-        self.tags.append((tag, given_))
-        if tag == "table":
-            self.tables.append({"heads": [], "rows": []})
-            if self.figures and not self.figures[-1]["closed"]:
-                self.figures[-1]["table"] = self.tables[-1]
-        elif tag == "th":
-            self.tables[-1]["heads"].append(given_)
-        elif tag == "tr":
-            self.in_cell = False
-            self.tables[-1]["rows"].append([])
-        elif tag == "td":
-            self.in_cell = True
-            self.tables[-1]["rows"][-1].append("")
-        elif tag == "script":
-            self.scripts.append("")
-        elif tag == "figure":
-            self.figures.append({"closed": False, "script": len(self.scripts)})
-
-    def handle_endtag(self, tag: str) -> None:
-        self.inside = ""
-        self.in_cell &= tag not in ("tbody", "table")
-        if tag == "figure":
-            self.figures[-1]["closed"] = True
-
-    def handle_data(self, data: str) -> None:
-        if self.inside == "script":
-            self.scripts[-1] += data
-        elif self.inside != "style":
-            self.texts.append(data)
-            if self.in_cell:
-                self.tables[-1]["rows"][-1][-1] += data
-
-    @property
-    def text(self) -> str:
-        return " ".join(" ".join(self.texts).split())
-
-    def charts(self) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
-        """Each chart with its data, read from its table as the page's script reads it."""
-        found = []
-        for figure in (f for f in self.figures if "table" in f):
-            heads, spec = figure["table"]["heads"], json.loads(self.scripts[figure["script"]])
-            rows: list[dict[str, Any]] = []
-            for cells in filter(None, figure["table"]["rows"]):
-                values = [value(cell.strip(), "data-number" in head) for cell, head in zip(cells, heads, strict=True)]
-                named = {head["data-name"]: x for head, x in zip(heads, values, strict=True) if "data-at" not in head}
-                along = [(int(head["data-at"]), x) for head, x in zip(heads, values, strict=True) if "data-at" in head and x is not None]
-                rows += [named | {"step": step, "value": x} for step, x in along] if any("data-at" in head for head in heads) else [named]
-            found.append((spec, rows))
-        return found
-
-
-def value(text: str, number: bool) -> Any:
-    if not number:
-        return text
-    return float(text) if text and isfinite(float(text)) else None
-
-
-def seen(folder: Path) -> Seen:
-    return Seen(document(page(folder)))
-
-
-def columns_used(spec: Any) -> set[str]:
-    """The fields that a chart asks for, those apart that have data of their own."""
-    if isinstance(spec, dict):
-        if "values" in spec.get("data", {}):
-            return set()
-        own = {spec["field"]} if isinstance(spec.get("field"), str) else set()
-        return own.union(*(columns_used(x) for x in spec.values()))
-    return set().union(*map(columns_used, spec)) if isinstance(spec, list) else set()
-
-
 # --- one page --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", ["single", "many", "study", "hostile"])
 def test_nothing_on_a_page_runs_or_loads_but_its_own(kind, request):
-    text = document(page(request.getfixturevalue(kind)))
-    found = Seen(text)
-    policy = next(attrs["content"] for tag, attrs in found.tags if attrs.get("http-equiv") == "Content-Security-Policy")
-    assert policy and policy.startswith("default-src 'none'; script-src 'sha256-")
-    running = [found.scripts[i] for i, (_, attrs) in enumerate((t, a) for t, a in found.tags if t == "script") if "type" not in attrs]
-    assert len(running) == 2
-    for script in running:
-        assert f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" in policy
-    for tag, attrs in found.tags:
-        assert not any(name.startswith("on") for name in attrs), (tag, attrs)
-        for name in ("src", "href", "data", "action", "srcset"):
-            assert (attrs.get(name) or "#").startswith(("#", "data:image/")), (tag, attrs)
-    assert not {tag for tag, _ in found.tags} & {"iframe", "object", "embed", "link", "base", "form", "svg", "i"}
+    harmless(document(page(request.getfixturevalue(kind))))
 
 
 @pytest.mark.parametrize("kind", ["single", "many", "study", "hostile"])
 def test_every_chart_is_drawn_from_the_table_beneath_it(kind, request):
-    found = seen(request.getfixturevalue(kind))
-    charts = found.charts()
-    assert len(charts) == sum(attrs.get("class") == "chart" for _, attrs in found.tags) >= 4
-    for spec, rows in charts:
-        assert rows and columns_used(spec) <= set(rows[0]), spec
-        drawn = vl_convert.vegalite_to_svg(spec | {"datasets": {"rows": rows}, "width": 400})
-        assert "NaN" not in drawn and drawn.count("<path") > 3
+    assert drawn(seen(request.getfixturevalue(kind))) >= 4
 
 
 def test_what_is_named_to_do_harm_is_text(hostile):
@@ -279,6 +172,16 @@ def test_a_run_in_words(single):
     assert "The best evaluation is the last one" in text and "The run is finished." in text
     assert "75 % of the units of relu let no gradient through" in text
     assert "learning rate: how far one step goes" in text and "steepest train digits-mlp --recipe" in text
+
+
+def test_what_is_not_there_is_a_gap_also_at_the_end_of_a_row(tmp_path):
+    """A line that ends early ends there: an empty last cell is no 0."""
+    for name, steps in (("short", 20), ("long", 40)):
+        write_run(tmp_path / name, steps=steps)
+    for _, rows in seen(tmp_path).charts():
+        if rows and set(rows[0]) == {"method", "run", "step", "value"}:
+            assert max(row["step"] for row in rows if row["run"] == "short") <= 20
+            assert all(row["value"] > 0 for row in rows if row["step"] > 10)
 
 
 def test_overfitting_is_seen_and_noise_is_not(tmp_path):
@@ -511,6 +414,21 @@ def test_a_real_run_without_torch(tmp_path):
     assert {"accuracy", "Loss", "Learning rate", "Gradient norms"} <= set(found.texts)
 
 
+def test_a_study_in_a_notebook(study, tmp_path):
+    found = Seen(records.study(study)._repr_html_())
+    assert {tag for tag, _ in found.tags} == {"table", "tr", "th", "td"} and "the best of 16" in found.text and "0.91" in found.text
+    shutil.copytree(study, tmp_path / "<b>")
+    lines = (study / "study.jsonl").read_text().splitlines(keepends=True)
+    (tmp_path / "<b>" / "study.jsonl").write_text("".join(lines[:3]).replace("digits-mlp", "<script>"))
+    found = Seen(records.study(tmp_path / "<b>")._repr_html_())
+    assert {tag for tag, _ in found.tags} == {"table", "tr", "th", "td"} and "<script>" in found.text and "unfinished" in found.text
+    own = Search({"lr": {"low": 1e-3, "high": 1.0, "log": True}}, budget="2runs", strategy="random", maximize=True)
+    assert Seen(own._repr_html_()).text == "results 0"
+    for trial, x in zip(own, (1.5, 2.5), strict=True):
+        own.tell(trial, x)
+    assert "2.5" in Seen(own._repr_html_()).text
+
+
 def test_a_run_in_a_notebook(hostile, single, tmp_path):
     found = Seen(records.run(single)._repr_html_())
     assert "finished" in found.text and "0.975 at step 40" in found.text and any(tag == "polyline" for tag, _ in found.tags)
@@ -527,10 +445,6 @@ def test_a_run_in_a_notebook(hostile, single, tmp_path):
 
 # --- a real browser --------------------------------------------------------------------------------
 
-CHROMIUM = os.environ.get("STEEPEST_CHROMIUM") or next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-browser = pytest.mark.skipif(not CHROMIUM, reason="no Chromium is installed (or named by STEEPEST_CHROMIUM)")
 USER = """<script>
 (async () => {
   const said = document.body.appendChild(document.createElement("output"));
@@ -556,16 +470,6 @@ USER = """<script>
   said.textContent = JSON.stringify(facts);
 })();
 </script>"""
-
-
-def opened(path: Path, fragment: str = "") -> str:
-    """The page as it stands after everything on it has run. Whatever it complained of is an error."""
-    command = [str(CHROMIUM), "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
-    command += ["--enable-logging=stderr", "--virtual-time-budget=30000", "--dump-dom", f"--user-data-dir={path.parent / 'profile'}"]
-    done = subprocess.run([*command, path.as_uri() + fragment], capture_output=True, text=True, timeout=120)
-    # A request would be refused by the page's policy, and the refusal told here.
-    assert not [line for line in done.stderr.splitlines() if "CONSOLE" in line]
-    return done.stdout
 
 
 @browser

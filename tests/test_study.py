@@ -398,7 +398,7 @@ def test_a_program_that_is_not_there(tmp_path: Path) -> None:
 
 def test_a_plan_comes_back(tmp_path: Path) -> None:
     made = plan(tmp_path, others=("parameters",), folds=3)
-    assert Plan.of_facts(json.loads(json.dumps(made.facts()))) == made
+    assert Plan.begun(json.loads(json.dumps(made.head()))) == made
     assert made.epochs == 4 and plan(tmp_path).epochs == 12
     for wrong, message in [
         ({"width": 0}, "width = 0; it is a whole number from 1 on"), ({"folds": 1}, "folds = 1; cross-validation needs at least 2"),
@@ -493,7 +493,7 @@ def test_accuracy_against_parameters(tmp_path: Path) -> None:
     )
     found, results = whole(search)
     assert [r.metrics["parameters"] for r in results.values()] == [4 * 3 + 4 * 2 + 2, 8 * 3 + 8 * 2 + 2, 12 * 3 + 12 * 2 + 2]
-    front = search.front()
+    front = search.plan.front(search.decisions.seen)
     assert all(a[1]["accuracy"] > b[1]["accuracy"] or a[1]["parameters"] < b[1]["parameters"] for a in front for b in front if a != b)
     assert found.answer.score == -max(r.metrics["accuracy"] for r in results.values())
 

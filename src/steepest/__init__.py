@@ -13,6 +13,7 @@ _WHERE = {
     "Recipe": "steepest.train",
     "Study": "steepest.search.own",
     "Task": "steepest.core.task",
+    "compare": "steepest.compare",
     "core": "steepest.core",
     "data": "steepest.data",
     "drivers": "steepest.drivers",

@@ -10,6 +10,7 @@ import typer
 from typer.exceptions import TyperException
 
 import steepest
+from steepest.cli.compare import compare
 from steepest.cli.explain import explain
 from steepest.cli.find import FINDERS
 from steepest.cli.listing import listing
@@ -25,6 +26,7 @@ VERBS = {
     "train": train,
     "resume": resume,
     "tune": tune,
+    "compare": compare,
     "evaluate": evaluate,
     "predict": predict,
     "new": new,
@@ -67,6 +69,7 @@ def top(
     steepest find rate my_task.py   a learning rate to begin with; find batch, find noise
     steepest resume runs/my_task-1  go on with a run, exactly
     steepest tune my_task.py        search for a better recipe, within a budget
+    steepest compare my_task.py --rules sgd,adamw,lion   a verdict, and how sure it is
     steepest show runs/my_task-1    its curves, in the terminal
     steepest report runs/my_task-1  all of it, on a page
     steepest list                   everything there is, by kind

@@ -23,7 +23,9 @@ def report(
     kind: Annotated[
         str | None,
         typer.Option(
-            "--format", metavar="FORMAT", help="html; or csv, markdown, latex, parquet: the table of runs. By FILE's ending if left out."
+            "--format",
+            metavar="FORMAT",
+            help="html; or csv, markdown, latex, parquet: the table of runs, or of methods. By FILE's ending if left out.",
         ),
     ] = None,
     show: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
@@ -39,9 +41,10 @@ def report(
     steepest report runs --format csv > runs.csv
     """
     from steepest.core.errors import SettingError, nearest
-    from steepest.report import FORMATS, stories, table
+    from steepest.records import comparisons
+    from steepest.report import FORMATS, stories
     from steepest.report import report as page
-    from steepest.report.tables import write
+    from steepest.report.tables import rows, write
 
     ending = out.suffix.lower() if out else ""
     found = kind or SUFFIXES.get(ending, ending.removeprefix(".") or "html")
@@ -59,7 +62,7 @@ def report(
         raise SettingError(f"--open shows a page, and {found} is none; leave out --open or --format")
     if out is None and found in BINARY:
         raise SettingError(f"{found} is not for a screen; say --out runs.{found}")
-    text = table(stories(path), found)
+    text = FORMATS[found](comparisons.rows_at(path) or rows(stories(path)))
     if out is None:
         sys.stdout.write(text.decode())
     else:

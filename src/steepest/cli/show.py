@@ -19,9 +19,11 @@ from steepest.cli import curve
 from steepest.cli.console import console, show, show_json
 from steepest.cli.notation import number
 from steepest.cli.runs import STYLES, find, printable, span
+from steepest.cli.studies import FOLDER as STUDIES
 from steepest.cli.studies import find_study, show_study
+from steepest.cli.verdicts import show_several
 from steepest.core.errors import SettingError
-from steepest.records import RecordError, Run, Summary, check
+from steepest.records import RecordError, Run, Summary, check, comparisons
 from steepest.records import number as value
 from steepest.records.schema import strict
 
@@ -43,6 +45,8 @@ def show_run(
 ) -> None:
     """Show a run: its settings, how far it came, its curves, what happened on the way. It may still be running.
 
+    Of a study its trials, and of a comparison its verdicts.
+
     Into a pipe go plain lines, with a tab between name and value.
 
     \b
@@ -50,6 +54,10 @@ def show_run(
     steepest show runs/my_run --json
     steepest show studies/digits-mlp-1
     """
+    for folder in (Path(run), Path(STUDIES) / run):
+        if comparisons.is_several(folder):
+            show_several(folder, as_json)
+            return
     if study := find_study(run):
         show_study(study, as_json, optuna)
         return

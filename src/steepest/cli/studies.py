@@ -13,11 +13,12 @@ from rich.text import Text
 from steepest.cli.console import console, show, show_json
 from steepest.cli.notation import number
 from steepest.cli.runs import STYLES, printable, span
+from steepest.cli.verdicts import show_verdicts
 from steepest.cli.words import told
 from steepest.core.errors import SettingError
-from steepest.records import RecordError, Study, is_study, study
+from steepest.records import RecordError, Study, comparisons, is_study, study
 from steepest.records.schema import strict
-from steepest.records.studies import score_of
+from steepest.records.studies import NAME, readable, score_of
 
 FOLDER = "studies"
 # Rows of the table of trials.
@@ -31,9 +32,11 @@ def find_study(name: str) -> Path | None:
 
 def show_study(folder: Path, as_json: bool = False, optuna: Path | None = None) -> None:
     try:
-        found = study(folder)
+        found, problems = readable(folder)
     except RecordError as wrong:
         raise SettingError(printable(str(wrong))) from None
+    if optuna and found.is_comparison:
+        raise SettingError(f"{folder} is a comparison: its methods have spaces of their own, and Optuna's dashboard shows one")
     if optuna:
         from steepest.search.export import to_optuna  # Optuna, and with it the space
 
@@ -42,10 +45,18 @@ def show_study(folder: Path, as_json: bool = False, optuna: Path | None = None) 
         return
     out = console()
     if as_json:
-        show_json(strict({**asdict(found), "folder": printable(str(folder)), "state": found.state, "seconds": found.seconds}))
+        show_json(
+            strict(
+                {**asdict(found), "folder": printable(str(folder)), "state": found.state, "seconds": found.seconds, "problems": problems}
+            )
+        )
+    elif found.is_comparison:
+        show_verdicts(folder)
     elif out.is_terminal:
-        show(out, *_page(found), "")
+        show(out, *_page(found), *(Text(f"  unreadable: {printable(problem)}", "red") for problem in problems), "")
     else:
+        for problem in problems:
+            print("unreadable", printable(problem), sep="\t")
         for name, text in facts(found):
             print(printable(name), printable(text), sep="\t")
         for row in trials(found):
@@ -121,8 +132,8 @@ def list_studies(folder: str = FOLDER, as_json: bool = False) -> None:
     path = Path(folder)
     if not path.is_dir():
         raise SettingError(f"there is no folder {printable(folder)} of studies; steepest list studies FOLDER looks elsewhere")
-    folders = sorted((x for x in path.iterdir() if is_study(x)), key=lambda x: (-(x / "study.jsonl").stat().st_mtime, x.name))
-    rows = [_row(x) for x in folders]
+    there = [x / NAME if is_study(x) else x / comparisons.NAME for x in path.iterdir() if is_study(x) or comparisons.is_several(x)]
+    rows = [_row(x.parent) for x in sorted(there, key=lambda x: (-x.stat().st_mtime, x.parent.name))]
     if as_json:
         show_json([dict(zip(COLUMNS, row, strict=True)) for row in rows])
         return
@@ -144,6 +155,8 @@ COLUMNS = ("study", "task", "budget", "trials", "best", "state")
 
 def _row(folder: Path) -> tuple[str, ...]:
     try:
+        if comparisons.is_several(folder):
+            return _several(folder)
         found = study(folder)
     except (RecordError, OSError) as wrong:
         return printable(folder.name), "", "", "", "", f"unreadable: {printable(str(wrong))}"
@@ -151,3 +164,11 @@ def _row(folder: Path) -> tuple[str, ...]:
     budget = str(found.begin.get("settings", {}).get("budget", ""))
     cells = (folder.name, found.begin.get("task", ""), budget, str(len(found.trials)), _metrics(best.get("metrics", {})), found.state)
     return tuple(map(printable, cells))
+
+
+def _several(folder: Path) -> tuple[str, ...]:
+    """Of a comparison on several tasks."""
+    found = comparisons.several(folder)
+    done = (found.get("conclusion") or {}).get("tasks", [])
+    tasks = ", ".join(str(task["name"]) for task in found["tasks"])
+    return printable(folder.name), printable(tasks), "", "", "", "finished" if len(done) == len(found["tasks"]) else "unfinished"

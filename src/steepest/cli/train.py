@@ -1,6 +1,5 @@
 """`steepest train` and `steepest resume`: one line that moves, and a folder that stays."""
 
-import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -13,6 +12,7 @@ from rich.console import Console
 
 from steepest.cli.console import console
 from steepest.cli.progress import Line, clock, say
+from steepest.records.folders import free
 
 TASK = Annotated[str, typer.Argument(metavar="TASK", help="A file with a task in it (my_task.py, my_task.py:name), or a built-in one.")]
 SINK = Annotated[
@@ -117,15 +117,6 @@ def chosen_recipe(task: str, said: str | None) -> Any:
             raise SettingError(f"{task} has no recipe {said!r}; give the name of a file, or one of {', '.join(recipe_kinds(task))}")
         return Recipe.parse(text, f"{task}.{said}.toml")
     return Recipe.load(said)
-
-
-def free(parent: Path, name: str) -> Path:
-    """The first free numbered folder. A name is no path, whatever is in it."""
-    name = re.sub(r"[^\w.-]+", "-", name).strip(".-") or "run"
-    number = 1
-    while (parent / f"{name}-{number}").exists():
-        number += 1
-    return parent / f"{name}-{number}"
 
 
 # --- what one sees ---------------------------------------------------------------------------------

@@ -38,7 +38,10 @@ class Trials:
         self.shown = 0.0
         self.finished: Any = None
         self.failed = False
-        self.usual = usual_of(self.plan)
+        self.usual = self._usual()
+
+    def _usual(self) -> dict[str, Any]:
+        return usual_of(self.plan)
 
     def __enter__(self) -> "Trials":
         plan, n = self.plan, len(self.plan.space)
@@ -53,6 +56,11 @@ class Trials:
     def __exit__(self, *_: Any) -> None:
         if self.live:
             self.live.stop()
+
+    def close(self) -> None:
+        """The last words."""
+        for line in closing_words(self.search, self.finished):
+            say(self.out, line)
 
     def show(self, event: Any) -> None:
         name = type(event).__name__
@@ -97,7 +105,7 @@ class Trials:
 
     def _head(self) -> Text:
         """How much of the budget is used, and what was found with it."""
-        share, text = used(self.search)
+        share, text = self._used()
         filled = min(int(BAR * share), BAR)
         line = Text.assemble(("━" * filled, "green"), ("━" * (BAR - filled), "bright_black"), f" {text}")
         counts = ", ".join(f"{n} {name}" for name, n in self.counts.items() if n)
@@ -105,6 +113,9 @@ class Trials:
         if self.best:
             line.append(f"  best {self.plan.objective} {digits(self._value(self.best[1])).strip()}", "bold green")
         return line
+
+    def _used(self) -> tuple[float, str]:
+        return used(self.search)
 
     def _table(self) -> Table:
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
@@ -163,7 +174,7 @@ def closing_words(search: Any, found: Any) -> Iterator[str]:
     if plan.others:
         names = (plan.objective, *plan.others)
         yield f"beaten by no other trial in all of {', '.join(names)}:"
-        for job, metrics in search.front():
+        for job, metrics in plan.front(search.decisions.seen):
             yield f"  trial {job.trial}: {', '.join(f'{name} {metrics[name]:.4g}' for name in names)}"
     yield from failures(search)
     yield from (f"advice: {line}" for line in found.advice.sentences)

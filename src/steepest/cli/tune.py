@@ -9,8 +9,9 @@ import typer
 
 from steepest.cli.console import console
 from steepest.cli.progress import say
-from steepest.cli.train import SET, free, stoppable, warned
-from steepest.cli.trials import Trials, closing_words
+from steepest.cli.train import SET, stoppable, warned
+from steepest.cli.trials import Trials
+from steepest.records.folders import free
 
 FOLDER = "studies"
 
@@ -109,16 +110,11 @@ def of_task(said: str, recipe: str | None, changes: list[str], space: Path | Non
 
 
 def base_recipe(task: str, said: str | None) -> Any:
-    """What is not searched: of a built-in task the length and the batches of its plain recipe, and nothing that somebody has tuned."""
+    """What is not searched."""
     from steepest.cli.train import chosen_recipe
-    from steepest.tasks import TASKS, recipe_text
-    from steepest.train.recipe import Recipe
+    from steepest.search.plan import usual_base
 
-    if said is not None:
-        return chosen_recipe(task, said)
-    text = recipe_text(task, "plain") if task in TASKS else None
-    plain = Recipe.parse(text).tables() if text else {}
-    return Recipe({name: plain[name] for name in ("batch", "stop") if name in plain})
+    return usual_base(task) if said is None else chosen_recipe(task, said)
 
 
 def of_command(words: list[str], space: Path | None, objective: str | None, regex: str | None, maximize: bool) -> dict[str, Any]:
@@ -144,16 +140,14 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def follow(search: Any) -> None:
-    """To the end, showing how it goes."""
+def follow(search: Any, shown: type[Trials] = Trials, whole: Path | None = None) -> None:
+    """To the end, showing how it goes. `whole` is the folder to go on with where the study is a part of it."""
     out = console()
-    folder = search.log.folder
     try:
-        with warned(out), closing(search.run()) as events, Trials(out, search) as trials:
+        with warned(out), closing(search.run()) as events, shown(out, search) as trials:
             for event in events:
                 trials.show(event)
     except KeyboardInterrupt:
-        say(out, f"stopped; steepest tune --resume {folder} goes on")
+        say(out, f"stopped; steepest {search.plan.verb} --resume {whole or search.log.folder} goes on")
         raise typer.Exit(130) from None
-    for line in closing_words(search, trials.finished):
-        say(out, line)
+    trials.close()

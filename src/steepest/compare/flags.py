@@ -36,7 +36,8 @@ def flags(
     method: str, trials: Sequence[Trial], ranges: Mapping[str, Mapping[str, Any]], direction: str, noise: float | None = None
 ) -> list[Flag]:
     """Of one study. `ranges` hold low, high and log by the knob's name; choices have no ends. `noise`: how much seeds differ."""
-    return [*edges(method, trials, ranges, direction), *climbing(method, trials, direction, noise)]
+    best = expected_best([score for _, score in trials], direction) if trials else np.empty(0)
+    return [*edges(method, trials, ranges, direction), *climbing(method, best, noise)]
 
 
 def edges(method: str, trials: Sequence[Trial], ranges: Mapping[str, Mapping[str, Any]], direction: str) -> Iterator[Flag]:
@@ -75,12 +76,14 @@ def places(values: Sequence[float], spec: Mapping[str, Any]) -> Array:
     return (np.array(x) - low) / (high - low)
 
 
-def climbing(method: str, trials: Sequence[Trial], direction: str, noise: float | None) -> Iterator[Flag]:
-    """The second half of the trials gained more than seeds differ. Trials that differ by their seeds alone gain a third of that."""
-    n = len(trials)
+def climbing(method: str, best: Array, noise: float | None) -> Iterator[Flag]:
+    """The second half of the trials gained more than seeds differ. Trials that differ by their seeds alone gain a third of that.
+
+    `best` is what the best of 1, 2, ... trials is on average.
+    """
+    n = len(best)
     if n < FEWEST or noise is None:
         return
-    best = expected_best([score for _, score in trials], direction)
     gain = abs(float(best[-1] - best[n // 2 - 1]))
     if gain > noise:
         yield Flag(

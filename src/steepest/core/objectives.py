@@ -99,7 +99,7 @@ def ctc(output: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
 def elementwise(name: str, function: Callable[..., Tensor], output: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
     unweighted(name, weight)
     output = matched(output, target)
-    return function(output, target.to(output.dtype))
+    return function(output, target if target.dtype == output.dtype else target.to(output.dtype))
 
 
 def elements(target: Tensor, weight: Tensor | None) -> float:
@@ -191,11 +191,11 @@ def check_numbers(output: Any, target: Tensor) -> None:
 def matched(output: Any, target: Tensor) -> Tensor:
     """The outputs in the shape of the targets: (N, 1) meets (N,)."""
     one_tensor(output)
-    if output.shape == (*target.shape, 1):
-        return output.squeeze(-1)
-    if output.shape != target.shape:
+    if output.shape == target.shape:
+        return output
+    if output.shape != (*target.shape, 1):
         raise SteepestError(f"outputs of shape {tuple(output.shape)} do not fit targets of shape {tuple(target.shape)}: they must be equal")
-    return output
+    return output.squeeze(-1)
 
 
 def one_tensor(output: Any) -> None:

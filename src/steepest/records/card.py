@@ -1,13 +1,14 @@
-"""A run as a notebook shows it: a small table, and its validation metric as a line."""
+"""Runs and studies as a notebook shows them: a small table, and the validation metric of a run as a line."""
 
 from html import escape
 from math import isfinite
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from steepest.records.schema import RecordError, number
 
 if TYPE_CHECKING:
     from steepest.records.reader import Run
+    from steepest.records.studies import Study
 
 WIDTH, HEIGHT = 240, 48
 
@@ -21,8 +22,22 @@ def card(run: "Run") -> str:
     best = f"{s.best:.5g} at step {s.best_step}" if s.best is not None else None
     steps = f"{s.steps}" + (f" of {s.planned}" if s.planned is not None else "")
     rows = {"run": run.folder.name, "task": s.task, "rule": s.rule, "state": s.state, "steps": steps, f"best {s.metric}": best}
+    return table(rows) + line_of([(x, y) for x, y in points if isfinite(y)])
+
+
+def study_card(study: "Study") -> str:
+    """A comparison says its verdicts elsewhere; here it is a study."""
+    metrics = study.answer["metrics"] if study.answer else (study.best or {}).get("metrics", {})
+    objective = study.begin.get("objective", "score")
+    best = f"{number(metrics[objective]):.5g}" if objective in metrics else None
+    why = study.answer["message"] if study.answer else None
+    rows = {"study": study.folder.name, "task": study.begin.get("task"), "state": study.state, "trials": len(study.trials)}
+    return table(rows | {"epochs": study.epochs, f"best {objective}": best, "why": why})
+
+
+def table(rows: dict[str, Any]) -> str:
     cells = "".join(f"<tr><th>{escape(name)}</th><td>{escape(str(x))}</td></tr>" for name, x in rows.items() if x)
-    return f"<table>{cells}</table>{line_of([(x, y) for x, y in points if isfinite(y)])}"
+    return f"<table>{cells}</table>"
 
 
 def line_of(points: list[tuple[int, float]]) -> str:

@@ -65,6 +65,7 @@ KINDS = {
         "objective": Field("text", "the metric that is optimized"),
         "better": Field("direction", "`lower` or `higher`"),
         "settings": Field("object", "all that its decisions follow from: strategy, space, recipe, seed, width, ..."),
+        "comparison": Field("object", "of a comparison: its methods, what it may cost, its seeds", required=False),
     },
     "job": {
         "trial": Field("whole", "which trial is trained, or trained further"),
@@ -88,6 +89,7 @@ KINDS = {
         "test": Field("numbers", "metric -> value, on test data", required=False),
         "importance": Field("numbers", "path of a choice -> its share in the differences between trials", required=False),
         "advice": Field("texts", "what the trials show, in sentences", required=False),
+        "comparison": Field("object", "of a comparison: scores, verdicts, and what they rest on", required=False),
     },
 }
 

@@ -6,8 +6,10 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-from steepest.records.lines import read
+from steepest.records.card import study_card
+from steepest.records.lines import read, whole
 from steepest.records.schema import RecordError, check, number
+from steepest.records.summary import checked
 
 NAME = "study.jsonl"
 Line = dict[str, Any]
@@ -24,6 +26,10 @@ class Study:
     events: list[Line] = field(default_factory=list)
     answer: Line | None = None
     end: Line | None = None
+
+    @property
+    def is_comparison(self) -> bool:
+        return "comparison" in self.begin
 
     @property
     def state(self) -> str:
@@ -54,6 +60,10 @@ class Study:
         known = [line for line in self.results.values() if "score" in line]
         return min(known, key=lambda line: (number(line["score"]), line["step"]), default=None)
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return study_card(self)
+
 
 def study(folder: str | os.PathLike[str]) -> Study:
     """The study in a folder; a RecordError if it holds none."""
@@ -69,6 +79,19 @@ def study(folder: str | os.PathLike[str]) -> Study:
             raise RecordError(f"{path / NAME}, line {place}: {wrong}") from None
         add(found, line)
     return found
+
+
+def readable(folder: Path) -> tuple[Study, list[str]]:
+    """All lines that can be read, and what is wrong with the others. Without its first line there is nothing to understand it by."""
+    found, problems = Study(folder), []
+    for place, line in whole(folder / NAME):
+        try:
+            add(found, checked(folder / NAME, place, line))
+        except RecordError as wrong:
+            problems.append(str(wrong))
+    if problems and not found.begin:
+        raise RecordError(problems[0])
+    return found, problems
 
 
 def is_study(folder: Path) -> bool:

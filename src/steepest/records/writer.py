@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections import deque
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 # So much is kept back until it is worth a system call.
 FULL = 1 << 16
 # Steps become text so many at a time: between other work each costs four times as much.
-TOGETHER = 50
+TOGETHER = 100
 
 
 class Record:
@@ -29,7 +29,7 @@ class Record:
         # Unbuffered, with a buffer of our own: Python's would be written twice where a process forks, and cannot be
         # counted on after a disk was full.
         self._file = self.path.open("ab", buffering=0)
-        self._said: deque[dict[str, Any]] = deque()
+        self._steps: list[tuple[int, float, float, float]] = []
         self._lines: list[str] = []
         self._waiting = 0
         end = _end(self.path)
@@ -46,19 +46,27 @@ class Record:
     def write(self, kind: str, step: int, **fields: Any) -> None:
         if kind not in KINDS:
             raise RecordError(f"kind = {shown(kind)} is none of {', '.join(KINDS)}")
-        if self._file.closed:
-            raise RecordError(f"{self.path} is closed")
-        self._said.append({"kind": kind, "step": step, **fields})
-        if kind != "step" or len(self._said) == TOGETHER:
+        self._encode()
+        self._add(_text({"kind": kind, "step": step, **fields}))
+
+    def step(self, step: int, loss: float, lr: float, seconds: float) -> None:
+        """`write("step", step, loss=loss, lr=lr, time={"seconds": seconds})` for a loop, which says little else."""
+        self._steps.append((step, loss, lr, seconds))
+        if len(self._steps) == TOGETHER:
             self._encode()
-            if self._waiting > FULL:
-                self.flush()
 
     def _encode(self) -> None:
-        while self._said:
-            text = _text(self._said.popleft()) + "\n"
-            self._lines.append(text)
-            self._waiting += len(text)
+        if self._steps:
+            said, self._steps = self._steps, []
+            self._add("\n".join([_step(*one) for one in said]))
+
+    def _add(self, text: str) -> None:
+        if self._file.closed:
+            raise RecordError(f"{self.path} is closed")
+        self._lines.append(text + "\n")
+        self._waiting += len(text) + 1
+        if self._waiting > FULL:
+            self.flush()
 
     def flush(self, *, sync: bool = False) -> None:
         """Hand over what waits; with `sync`, wait until the disk has it."""
@@ -89,6 +97,13 @@ class Record:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _step(step: int, loss: float, lr: float, seconds: float) -> str:
+    """What `_text` says of it, in 40 % of the time."""
+    if isfinite(loss) and isfinite(lr):
+        return f'{{"kind":"step","step":{step},"loss":{float(loss)!r},"lr":{float(lr)!r},"time":{{"seconds":{seconds!r}}}}}'
+    return _text({"kind": "step", "step": step, "loss": loss, "lr": lr, "time": {"seconds": seconds}})
 
 
 def _text(line: dict[str, Any]) -> str:

@@ -57,8 +57,8 @@ def ticks(values: Sequence[float | None]) -> dict[str, Any]:
     return dict(values=[digit * x for x in powers for digit in digits if low <= digit * x <= high], format="~g")
 
 
-def steps(end: int) -> Any:
-    return alt.X("step:Q", title="step", scale=alt.Scale(domain=[0, max(end, 1)], nice=False), axis=alt.Axis(labelExpr=COUNT, tickCount=6))
+def steps(end: int, title: str = "step") -> Any:
+    return alt.X("step:Q", title=title, scale=alt.Scale(domain=[0, max(end, 1)], nice=False), axis=alt.Axis(labelExpr=COUNT, tickCount=6))
 
 
 def color(name: str, order: Sequence[str], symbol: str = "stroke") -> Any:

@@ -11,7 +11,7 @@ from steepest.report.groups import Group, bad_to_good
 from steepest.report.parts import Column, Figure, Table, shown
 
 # Points of all curves of a chart together, at most so many of one; settings that are drawn against the result.
-POINTS, EACH, SLICES = 6000, 60, 8
+POINTS, EACH, SLICES = 4000, 60, 8
 RUN, METHOD = Column("run", "run"), Column("method", "method")
 
 

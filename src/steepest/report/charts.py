@@ -10,6 +10,7 @@ from steepest.report.axes import COUNT, axis, color, even, hovered, only, picked
 HEIGHT = 240
 # Points that a line can be drawn with one by one.
 FEW = 60
+SAID = ("step", "median", "least", "greatest")
 ONLY = "!only || datum.method == only"
 
 
@@ -73,20 +74,17 @@ def each_run(title: str, end: int, values: Sequence[float | None], order: Sequen
     return plain(lines.add_params(only(), pick, near).properties(height=HEIGHT + 60))
 
 
-def bands(title: str, end: int, values: Sequence[float | None], order: Sequence[str]) -> dict[str, Any]:
-    """By method: the median of its runs, and from the least to the greatest of them."""
+def bands(title: str, end: int, values: Sequence[float | None], order: Sequence[str], said: Sequence[str] = SAID) -> dict[str, Any]:
+    """By method: the middle of its runs, and how far they lie apart. `said`: what steps, middle and ends are."""
     pick, seen = picked("method")
-    base = alt.Chart().transform_filter(ONLY).encode(x=steps(end), y=axis("value", title, values), color=color("method", order))
+    base = alt.Chart().transform_filter(ONLY).encode(x=steps(end, said[0]), y=axis("value", title, values), color=color("method", order))
     area = base.mark_area().encode(
         y=alt.Y("low:Q", title=title), y2="high:Q", opacity=alt.condition(pick, alt.value(0.18), alt.value(0.02))
     )
     line = base.mark_line().encode(opacity=seen).add_params(pick, only())
     tips = [
         tip("method", "method", False),
-        tip("step", "up to step"),
-        tip("value", "median"),
-        tip("low", "least"),
-        tip("high", "greatest"),
+        *(tip(name, head) for name, head in zip(("step", "value", "low", "high"), said, strict=True)),
         tip("n", "runs"),
     ]
     return plain(alt.layer(area, line, *hovered(base, tips)).properties(height=HEIGHT + 60))

@@ -16,19 +16,19 @@ KINDS = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".web
 
 
 def confusions(story: Story) -> Iterator[Figure]:
-    """confusion.json: {"labels": [...], "counts": [[...], ...], "split": "valid"}; rows are what is true."""
+    """confusion.json: {"labels": [...], "counts": [[...], ...], "split": "valid", "of": 360}; rows are what is true."""
     path = story.folder / "confusion.json"
     if not path.is_file():
         return
     try:
-        labels, counts, split = square(json.loads(path.read_text(encoding="utf-8")))
+        labels, counts, where = square(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         story.problems.append(f"{path} holds no labels with a square of counts")
         return
     rows = [(labels[i], labels[j], n, n / max(sum(row), 1)) for i, row in enumerate(counts) for j, n in enumerate(row)]
     right = sum(row[i] for i, row in enumerate(counts)) / max(sum(map(sum, counts)), 1)
     columns = [Column("true", "true"), Column("said", "said"), Column("count", "count", True), Column("share", "share of the row", True)]
-    about = f"On {PARTS.get(split, split)}: {100 * right:.4g} % lie on the diagonal. A row is what is true, a column what was said."
+    about = f"On {where}: {100 * right:.4g} % lie on the diagonal. A row is what is true, a column what was said."
     yield Figure("Confusion", about, Table(columns, rows), charts.confusion(labels))
 
 
@@ -36,7 +36,9 @@ def square(found: Any) -> tuple[list[str], list[list[int]], str]:
     labels, counts = [str(x) for x in found["labels"]], [[int(x) for x in row] for row in found["counts"]]
     if len(counts) != len(labels) or any(len(row) != len(labels) for row in counts):
         raise ValueError("not a square")
-    return labels, counts, str(found.get("split", "valid"))
+    split, total = str(found.get("split", "valid")), sum(map(sum, counts))
+    some = f"{total:,} of {found['of']:,} samples of " if isinstance(found.get("of"), int) and found["of"] != total else ""
+    return labels, counts, some + PARTS.get(split, split)
 
 
 def samples(story: Story) -> Iterator[Html]:

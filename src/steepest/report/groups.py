@@ -24,10 +24,13 @@ class Group:
     stories: list[Story]
     methods: list[str]
     differ: dict[str, list[Any]]
+    ranked: tuple[str, ...] = ()
 
     @property
     def order(self) -> list[str]:
-        """The methods, the best median first."""
+        """The methods as somebody ranked them; or else the best median first."""
+        if self.ranked:
+            return list(self.ranked)
         values: dict[str, list[float]] = {}
         for story, method in zip(self.stories, self.methods, strict=True):
             values.setdefault(method, []).append(bad_to_good(story))

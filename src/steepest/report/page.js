@@ -4,6 +4,7 @@
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const isDark = () => (root.dataset.theme ? root.dataset.theme === "dark" : dark.matches);
   const views = [];
+  let look;
   const chosen = document.getElementById("only");
 
   function theme() {
@@ -13,13 +14,18 @@
     const font = style.fontFamily;
     const shades = isDark() ? ["#1d2733", "#6fadf0"] : ["#eef4fb", "#2a6fbb"];
     return {
-      background: card, font, padding: 4, autosize: { type: "fit-x", contains: "padding" }, view: { stroke: null },
+      background: card, font, aria: false, padding: 4, autosize: { type: "fit-x", contains: "padding" }, view: { stroke: null },
       axis: { labelColor: quiet, titleColor: quiet, titleFontWeight: "normal", gridColor: line, domainColor: line, tickColor: line, labelFontSize: 11, titleFontSize: 12 },
       axisX: { grid: false },
       legend: { labelColor: ink, titleColor: quiet, titleFontWeight: "normal", labelFontSize: 12, symbolStrokeWidth: 3, symbolOpacity: 1 },
       range: { category: Array.from({ length: 10 }, (_, i) => color("c" + i)), heatmap: shades, ramp: shades },
       mark: { color: color("c0") }, line: { strokeWidth: 2 }, rule: { color: quiet }, text: { color: ink },
-      style: { event: { color: color("warn"), stroke: color("warn"), strokeDash: [5, 4], strokeWidth: 1.5 }, hover: { stroke: quiet }, stair: { stroke: ink, strokeWidth: 1.5 }, middle: { color: ink, fill: ink }, count: { fill: ink, fontSize: 11 } },
+      style: {
+        event: { color: color("warn"), stroke: color("warn"), strokeDash: [5, 4], strokeWidth: 1.5 }, hover: { stroke: quiet }, stair: { stroke: ink, strokeWidth: 1.5 }, middle: { color: ink, fill: ink },
+        count: { fill: ink, fontSize: 11 },
+        better: { color: color("c2"), fill: color("c2"), fillOpacity: 0.45 }, worse: { color: color("c1"), fill: color("c1"), fillOpacity: 0.45 },
+        open: { color: line, fill: line, fillOpacity: 0.5 },
+      },
     };
   }
 
@@ -48,7 +54,7 @@
     const spec = JSON.parse(figure.querySelector("script").textContent);
     spec.datasets = { rows: rows(figure.querySelector("table")) };
     const made = await vegaEmbed(chart, spec, {
-      config: theme(), renderer: "svg", ast: true, actions: { export: true, source: false, compiled: false, editor: false },
+      config: look, renderer: "svg", ast: true, actions: { export: true, source: false, compiled: false, editor: false },
       downloadFileName: figure.querySelector("h3").textContent.replace(/[^\w-]+/g, "-"), tooltip: { theme: isDark() ? "dark" : "light" },
     });
     chart.classList.toggle("dark", isDark());
@@ -61,16 +67,41 @@
     await view.runAsync();
   }
 
-  // One chart at a time, the first ones at once: the page can be read while the others are drawn.
+  // The chart that is nearest to what is seen comes first; those out of view are drawn while there is nothing else to do.
+  const waiting = new Set();
   let turn = 0;
+
+  function nearest() {
+    let found = null;
+    for (const chart of waiting) {
+      const box = chart.getBoundingClientRect();
+      const away = Math.max(box.top - innerHeight, -box.bottom, 0);
+      if (!found || away < found.away) found = { chart, away };
+      if (!away) break;
+    }
+    return found;
+  }
+
+  async function drawNow(chart, mine) {
+    waiting.delete(chart);
+    try {
+      const made = await draw(chart);
+      if (mine === turn) views.push(made);
+      else made.finalize();
+    } catch (wrong) { chart.textContent = "This chart cannot be drawn: " + wrong.message; console.error(wrong); }
+  }
+
+  const whenIdle = done => (window.requestIdleCallback ? requestIdleCallback(done, { timeout: 200 }) : setTimeout(done));
+
   async function drawAll() {
     const mine = ++turn;
+    look = theme();
     views.splice(0).forEach(made => made.finalize());
-    for (const chart of document.querySelectorAll(".chart")) {
-      await new Promise(resolve => setTimeout(resolve));
+    document.querySelectorAll(".chart").forEach(chart => waiting.add(chart));
+    for (let next; (next = nearest()); ) {
+      await new Promise(next.away ? whenIdle : setTimeout);
       if (mine !== turn) return;
-      try { views.push(await draw(chart)); }
-      catch (wrong) { chart.textContent = "This chart cannot be drawn: " + wrong.message; console.error(wrong); }
+      if (waiting.has(next.chart)) await drawNow(next.chart, mine);
     }
     root.dataset.drawn = views.length;
   }
@@ -105,6 +136,8 @@
   }
   document.getElementById("theme").addEventListener("click", () => { root.dataset.theme = isDark() ? "light" : "dark"; drawAll(); });
   dark.addEventListener("change", drawAll);
+  // Drawing waits for nothing but itself: all are there before the paper is laid out.
+  addEventListener("beforeprint", () => waiting.forEach(chart => drawNow(chart, turn)));
   document.getElementById("find")?.addEventListener("input", filterRuns);
   chosen?.addEventListener("change", () => { filterRuns(); views.forEach(made => show(made.view)); });
   // page.html#only=adamw opens with one method.

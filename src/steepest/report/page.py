@@ -13,7 +13,9 @@ from pathlib import Path
 
 import steepest
 from steepest.records import is_run, is_study
-from steepest.report import many, single, study, words
+from steepest.records.comparisons import is_several
+from steepest.report import across, comparison, many, single, study, words
+from steepest.report.contest import Contest, is_comparison
 from steepest.report.parts import Html, Section, html, joined, section, tag
 from steepest.report.reading import SOME, ReportError, Story, runs_in, story
 
@@ -89,12 +91,29 @@ def of_study(folder: Path) -> Page:
     )
 
 
+def of_comparison(folder: Path) -> Page:
+    found, problems = study.read_study(folder)
+    methods = Contest(found, [], []).order
+    return Page(
+        folder.resolve().name,
+        f"A comparison of {words.plural(len(methods), 'method')}",
+        comparison.sections(found, problems, read_all(folder)),
+        methods,
+    )
+
+
+def of_comparisons(folder: Path) -> Page:
+    return Page(folder.resolve().name, "A comparison on several tasks", across.sections(folder), many=False)
+
+
 def methods_of(stories: Sequence[Story]) -> list[str]:
     return list(dict.fromkeys(method for group in many.grouped(stories)[: many.GROUPS] for method in group.order))
 
 
-# What a folder may hold, the first that fits: how it is known, and its page. A comparison gets its row here, before the study.
+# What a folder may hold, the first that fits: how it is known, and its page.
 PAGES: list[tuple[Callable[[Path], bool], Callable[[Path], Page]]] = [
+    (is_several, of_comparisons),
+    (is_comparison, of_comparison),  # before the study, which it is, too
     (is_study, of_study),  # before the run: at its end a study has a recipe, too
     (is_run, of_run),
     (lambda folder: next(runs_in(folder), None) is not None, of_runs),

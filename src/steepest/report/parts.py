@@ -78,9 +78,10 @@ def shown(value: Any) -> str:
 def table(of: Table, class_: str = "data", **attributes: Any) -> Html:
     """A cell costs nine bytes around what it says: end tags that HTML lets one leave out are left out."""
     heads = "".join(f'<th scope="col" data-name="{html(c.name)}"{said(c)}>{html(c.head)}' for c in of.columns)
-    rows = "\n".join(f"<tr>{''.join(f'<td>{html(x)}' for x in row)}" for row in of.rows)
-    inside = Html(f"<thead><tr>{heads}</thead>\n<tbody>\n{rows}\n</tbody>")
-    return tag("div", tag("table", inside, class_=class_, **attributes), class_="wide", tabindex="0")
+    # Lines end before a row's first cell, where they are nothing; after its last they would be part of what that says.
+    rows = "".join(f"<tr>\n{''.join(f'<td>{html(x)}' for x in row)}" for row in of.rows)
+    inside = Html(f"<thead><tr>{heads}</thead><tbody>{rows}</tbody>")
+    return tag("div", tag("table", inside, class_=class_, **attributes), class_=f"wide {class_}", tabindex="0")
 
 
 def said(column: Column) -> str:

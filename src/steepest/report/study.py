@@ -85,8 +85,10 @@ def measured(metrics: dict[str, Any]) -> str:
 
 
 def trials(found: Study) -> Html:
+    method = [Column("method", "method")] if found.is_comparison else []
     columns = [
         Column("trial", "trial", True),
+        *method,
         Column("value", found.begin.get("objective", "score"), True),
         Column("epochs", "epochs", True),
     ]
@@ -95,8 +97,19 @@ def trials(found: Study) -> Html:
     for trial, decisions in found.trials.items():
         job, result = found.jobs[decisions[-1]], found.results[decisions[-1]]
         x = value(found, result)
-        point = ", ".join(f"{name} {shown(cell(x))}" for name, x in job["point"].items())
-        rows.append((trial, x if isfinite(x) else None, job["stop"], result["status"], job["seed"], job["origin"], point))
+        point = ", ".join(f"{name} {shown(cell(x))}" for name, x in job["point"].items() if not (method and name == "method"))
+        rows.append(
+            (
+                trial,
+                *([job["point"].get("method")] if method else []),
+                x if isfinite(x) else None,
+                job["stop"],
+                result["status"],
+                job["seed"],
+                job["origin"],
+                point,
+            )
+        )
     return table(Table(columns, rows), "runs", data_sortable="")
 
 

@@ -1,6 +1,6 @@
 """What a study tried: how the best was found, and what was chosen against what came of it."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import inf, isfinite
 from typing import Any
 
@@ -38,7 +38,7 @@ def course(found: Study) -> Iterator[Figure]:
         if isfinite(x):
             best = x if best is None else choose(best, x)
         rows.append(
-            (f"trial {found.jobs[n]['trial']}", f"{found.jobs[n]['stop']} epochs", spent, x if isfinite(x) else None, best, line["status"])
+            (f"trial {found.jobs[n]['trial']}", trained_for(found.jobs[n]), spent, x if isfinite(x) else None, best, line["status"])
         )
     if sum(row[3] is not None for row in rows) > 1:
         columns = [
@@ -64,20 +64,37 @@ def by_length(names: Iterable[str]) -> list[str]:
     return sorted(set(names), key=lambda name: int(name.split()[0]))
 
 
-def slices(found: Study, lasts: Sequence[tuple[Line, Line]]) -> Iterator[Figure]:
+def trained_for(job: Line) -> str:
+    return f"{job['stop']} epochs"
+
+
+def slices(
+    found: Study,
+    lasts: Sequence[tuple[Line, Line]],
+    label: Callable[[Line], str] = trained_for,
+    of: str = "trained for",
+    order: Sequence[str] = (),
+) -> Iterator[Figure]:
+    """The value of each trial against each of its choices, in the colors of what `label` says of it."""
     objective = found.begin.get("objective", "score")
-    for name in dict.fromkeys(name for job, _ in lasts for name in job["point"]):
+    for name in dict.fromkeys(name for job, _ in lasts for name in job["point"] if name != of):
         rows = [
-            (f"trial {job['trial']}", f"{job['stop']} epochs", cell(job["point"][name]), value(found, result))
+            (f"trial {job['trial']}", label(job), cell(job["point"][name]), value(found, result))
             for job, result in lasts
             if name in job["point"]
         ]
         if len({row[2] for row in rows}) > 1:
-            order = by_length(row[1] for row in rows)
+            labels = [row[1] for row in rows]
+            ranked = order or by_length(labels)
             xs = [row[2] for row in rows]
-            data = Table([TRIAL, EPOCHS, Column("x", name, all(not isinstance(x, str) for x in xs)), Column("best", objective, True)], rows)
-            chart = charts.scatter("x", name, objective, xs, [row[3] for row in rows], order, of="trained for")
-            yield Figure(name, "", data, chart)
+            heads = [
+                TRIAL,
+                Column("method", of),
+                Column("x", name, all(not isinstance(x, str) for x in xs)),
+                Column("best", objective, True),
+            ]
+            chart = charts.scatter("x", name, objective, xs, [row[3] for row in rows], ranked, of=of)
+            yield Figure(name, "", Table(heads, rows), chart)
 
 
 def cell(x: Any) -> Any:

@@ -3,16 +3,18 @@
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from steepest.search.advice import Advice, advice
 from steepest.search.baseline import is_baseline
 from steepest.search.decisions import Decisions
 from steepest.search.jobs import Answer, Job, Result
 from steepest.search.log import Log, StudyError
-from steepest.search.plan import Plan
 from steepest.search.pool import Pool
 from steepest.search.trial import place_of
+
+if TYPE_CHECKING:
+    from steepest.search.plan import Plan
 
 # No decision's number.
 LAST = -1
@@ -33,7 +35,7 @@ class Finished:
     before: int = 0
 
 
-def finish(plan: Plan, decisions: Decisions, log: Log, pool: Pool) -> Finished:
+def finish(plan: "Plan", decisions: Decisions, log: Log, pool: Pool) -> Finished:
     answer = decisions.best()
     if answer is None:
         raise StudyError(nothing(decisions))
@@ -68,7 +70,7 @@ def finish(plan: Plan, decisions: Decisions, log: Log, pool: Pool) -> Finished:
     return Finished(answer, metrics, default, test, place, said, more, looks - (test is not None))
 
 
-def _trained(plan: Plan, job: Job, place: Path, pool: Pool, whole: bool = False) -> Result:
+def _trained(plan: "Plan", job: Job, place: Path, pool: Pool, whole: bool = False) -> Result:
     order = {"do": "train", "job": job.facts(), "recipe": plan.trial(job).toml(), "folder": str(place), "whole": whole}
     result = Result.of_facts(_ask(pool, order)["result"])
     if not result.done:

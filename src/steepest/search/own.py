@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from steepest import records
 from steepest.core.errors import SettingError
+from steepest.records.card import table
 from steepest.search.budget import Budget
 from steepest.search.decisions import Decisions
 from steepest.search.dimension import Dimension
@@ -148,6 +149,14 @@ class Study:
     def best(self) -> Answer | None:
         """The trial to name, its point, and why it is this one. `score` is negative where more is better."""
         return self.decisions.best()
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        best = self.best
+        found = (
+            {"best value": f"{self.sign * best.score:.5g}", "trial": str(best.trial), "point": best.point, "why": best.why} if best else {}
+        )
+        return table({"study": self.log.folder.name if self.log else "", "results": str(len(self.decisions.results))} | found)
 
     def close(self) -> None:
         if self.log:

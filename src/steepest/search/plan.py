@@ -1,79 +1,54 @@
 """All that the decisions of a study follow from, as one value that its record keeps."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from math import ceil, isfinite
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar
 
 from steepest.core.errors import SettingError, nearest
 from steepest.core.task import Task
+from steepest.search.asked import Asked
 from steepest.search.baseline import AFTER, WithBaseline, baseline, is_baseline
-from steepest.search.budget import Budget
-from steepest.search.jobs import Job, Strategy
+from steepest.search.decisions import Decisions
+from steepest.search.finish import Finished, finish
+from steepest.search.jobs import Job, Seen, Strategy
+from steepest.search.log import Log
 from steepest.search.making import USUAL, strategy
+from steepest.search.pareto import front
+from steepest.search.pool import Pool
 from steepest.search.space import Space
 from steepest.search.strategies import Setup
 from steepest.search.trial import COSTS, place_of, trial_recipe
+from steepest.tasks import TASKS, recipe_text
 from steepest.train.evaluation import name_of, watched
 from steepest.train.recipe import Recipe
 
 
-@dataclass(frozen=True)
-class Plan:
-    """`task` says how the task is found again, `base` is the recipe that points change, `full` the epochs of a full training.
+@dataclass(frozen=True, kw_only=True)
+class Plan(Asked):
+    """A search for the best recipe. `base` is the recipe that points change.
 
     `command` and `regex` are there instead of a task where somebody's own program is the trial. `others` are metrics for a front.
     """
 
-    name: str
+    verb: ClassVar[str] = "tune"
     space: tuple[dict[str, Any], ...]
-    budget: str
-    full: int
-    task: dict[str, Any] | None = None
     base: str = ""
     command: tuple[str, ...] = ()
     regex: str | None = None
     strategy: str = USUAL
     stopper: str = ""
     patient: bool = False
-    objective: str = "loss"
-    better: str = "lower"
     others: tuple[str, ...] = ()
     # Of those, the ones of which more is better.
     higher: tuple[str, ...] = ()
-    seed: int = 0
-    width: int = 4
     folds: int = 0
-    threads: int = 1
 
     def __post_init__(self) -> None:
-        for field, least in (("width", 1), ("threads", 1), ("full", 1), ("folds", 0)):
-            if getattr(self, field) < least:
-                raise SettingError(f"{field} = {getattr(self, field)}; it is a whole number from {least} on")
-        if self.folds == 1:
-            raise SettingError("folds = 1; cross-validation needs at least 2, and 0 is none")
-        self.limit  # noqa: B018 (a budget that cannot be is said before anything begins)
-
-    @classmethod
-    def of_facts(cls, facts: Mapping[str, Any]) -> Self:
-        values: dict[str, Any] = {name: tuple(x) if isinstance(x, list) else x for name, x in facts.items()}
-        return cls(**values)
-
-    def facts(self) -> dict[str, Any]:
-        return asdict(self)
-
-    def replace(self, **changes: Any) -> Self:
-        return replace(self, **changes)
-
-    @cached_property
-    def limit(self) -> Budget:
-        return Budget.parse(self.budget)
-
-    @property
-    def more(self) -> bool:
-        return self.better == "higher"
+        super().__post_init__()
+        if self.folds < 0 or self.folds == 1:
+            raise SettingError(f"folds = {self.folds}; cross-validation needs at least 2, and 0 is none")
 
     @property
     def epochs(self) -> float:
@@ -100,11 +75,12 @@ class Plan:
         made = strategy(setup, self.recipe, self.strategy, self.stopper, self.name, self.patient)
         return WithBaseline(made, self.full, self.width, self.seed) if self.compares else made
 
-    @property
-    def costs(self) -> list[str]:
-        return [name for name in self.others if name in COSTS]
-
     # --- jobs ---------------------------------------------------------------------------------------
+
+    def setup(self) -> dict[str, Any]:
+        if self.command:
+            return {"kind": "script", "command": self.command, "objective": self.objective, "more": self.more, "regex": self.regex}
+        return {"kind": "task", "task": self.task, "folds": self.folds, "costs": [name for name in self.others if name in COSTS]}
 
     def order(self, job: Job, folder: Path) -> dict[str, Any]:
         """What a worker needs to know of a job."""
@@ -114,6 +90,17 @@ class Plan:
     def trial(self, job: Job) -> Recipe:
         made = baseline(self.recipe) if is_baseline(job) else self.spaces.recipe(self.recipe, job.point)
         return trial_recipe(made, job.seed, self.objective, self.threads)
+
+    # --- the end ------------------------------------------------------------------------------------
+
+    def finish(self, decisions: Decisions, log: Log, pool: Pool) -> Finished:
+        return finish(self, decisions, log, pool)
+
+    def front(self, seen: Seen) -> list[tuple[Job, dict[str, float]]]:
+        """The trials in full that nothing else beats in the objective and in all that is weighed against it."""
+        full = [(job, dict(result.metrics)) for job, result in seen if result.done and job.stop == self.full]
+        signs = {self.objective: -1 if self.more else 1} | {name: -1 if name in self.higher else 1 for name in self.others}
+        return [full[k] for k in front([[sign * metrics[name] for name, sign in signs.items()] for _, metrics in full])]
 
 
 def objectives(task: Task, said: str) -> dict[str, Any]:
@@ -134,3 +121,10 @@ def full_of(recipe: Recipe) -> int:
     if recipe.stop.epochs is None:
         raise SettingError("a search counts in epochs, and the recipe says stop.steps; say stop.epochs instead")
     return recipe.stop.epochs
+
+
+def usual_base(task: str) -> Recipe:
+    """What is not searched where nobody says it: of a built-in task the length and the batches of its plain recipe, and nothing tuned."""
+    text = recipe_text(task, "plain") if task in TASKS else None
+    plain = Recipe.parse(text).tables() if text else {}
+    return Recipe({name: plain[name] for name in ("batch", "stop") if name in plain})

@@ -6,6 +6,7 @@ when a built-in task is tuned, so that figures on it are honest. What has not be
 """
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -46,9 +47,10 @@ class Portfolio:
         return replace(self, tasks={name: x for name, x in self.tasks.items() if x.family != family})
 
     def order(self, among: Sequence[int]) -> list[int]:
-        """Of some of the recipes: what cannot be tried shall not keep its likes behind."""
+        """Of some of the recipes: what cannot be tried shall not keep its likes behind. Families count alike."""
+        size = Counter(x.family for x in self.tasks.values())
         rows = [regrets([x.losses[k] for k in among]) for x in self.tasks.values()]
-        return [among[k] for k in greedy(rows, len(among))]
+        return [among[k] for k in greedy(rows, len(among), [1 / size[x.family] for x in self.tasks.values()])]
 
 
 def of_facts(facts: Mapping[str, Any]) -> Portfolio:
@@ -70,14 +72,16 @@ def regrets(losses: Sequence[float | None]) -> list[float]:
     return [WORST if x is None or not isfinite(x) else min(log(max(x, min(known)) / min(known)), WORST) for x in losses]
 
 
-def greedy(regrets: Sequence[Sequence[float]], count: int) -> list[int]:
+def greedy(regrets: Sequence[Sequence[float]], count: int, weights: Sequence[float] | None = None) -> list[int]:
     """An order of recipes: each next one makes the mean over tasks of the best so far as low as it can be. Among equals the first."""
+    weights = weights or [1.0] * len(regrets)
     best = [WORST] * len(regrets)
     left, found = list(range(count)), []
     while left:
-        gained = [sum(min(b, row[k]) for b, row in zip(best, regrets, strict=True)) for k in range(count)]
+        gained = [sum(w * min(b, row[k]) for w, b, row in zip(weights, best, regrets, strict=True)) for k in range(count)]
         # Where nothing improves the best any more, the better recipe by itself.
-        k = min(left, key=lambda k, gained=gained: (gained[k], sum(row[k] for row in regrets)))
+        alone = [sum(w * row[k] for w, row in zip(weights, regrets, strict=True)) for k in range(count)]
+        k = min(left, key=lambda k, gained=gained, alone=alone: (gained[k], alone[k]))
         found.append(k)
         left.remove(k)
         best = [min(b, row[k]) for b, row in zip(best, regrets, strict=True)]

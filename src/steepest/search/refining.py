@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Generator
 
-from steepest.core.rng import generator, seed_of
+from steepest.core.rng import generator
 from steepest.search.dimension import Dimension, text
 from steepest.search.history import History
 from steepest.search.jobs import Point
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 # Survivors that are refined, steps away from them (in places), and how many are drawn near them and anywhere for one to be chosen.
-PARENTS, STEPS, NEAR, ANYWHERE = 3, (0.05, 0.12, 0.3), 40, 40
+PARENTS, STEPS, NEAR, ANYWHERE = 3, (0.05, 0.12, 0.3), 80, 40
 # Shares of numbers and of choices that change.
 NUMBERS, CHOICES = 0.5, 0.15
 # The newest trials that the model knows, and the least for it to know anything.
@@ -34,7 +34,7 @@ def refined(space: Space, seed: int, history: History, full: int) -> tuple[Point
     drawn += [(space.at(uniform(space, dice)), "by chance") for _ in range(ANYWHERE)]
     tried = {text(t.point) for t in history.trials.values()}
     new = [(point, origin) for point, origin in drawn if text(point) not in tried] or drawn
-    return new[promising(space, history, full, [point for point, _ in new], seed_of(seed, "promising", history.number) % 2**32)]
+    return new[promising(space, history, full, [point for point, _ in new])]
 
 
 def uniform(space: Space, dice: Generator) -> dict[str, float]:
@@ -64,12 +64,13 @@ def reflected(u: float) -> float:
     return 2 - u if u > 1 else u
 
 
-def promising(space: Space, history: History, full: int, new: Sequence[Point], seed: int) -> int:
-    """Which of new points a Gaussian process prefers after a full training, by one draw of its functions (Thompson, 1933).
+def promising(space: Space, history: History, full: int, new: Sequence[Point]) -> int:
+    """Which of new points a Gaussian process expects to improve most on the best it knows of, after full trainings (Močkus, 1975).
 
     The length of a training is one more input, so that short trials tell of long ones. Of few lengths and noises the likeliest are taken.
     """
     import numpy as np
+    from scipy.stats import norm
     from sklearn.gaussian_process import GaussianProcessRegressor
     from sklearn.gaussian_process.kernels import Matern
 
@@ -83,8 +84,10 @@ def promising(space: Space, history: History, full: int, new: Sequence[Point], s
         for alpha in (0.03, 0.3)
     ]
     model = max(models, key=lambda m: m.log_marginal_likelihood_value_)
-    asked = np.array([[*encoded(space, point), 0.0] for point in new])
-    return int(model.sample_y(asked, random_state=seed)[:, 0].argmin())
+    means, deviations = model.predict(np.array([[*encoded(space, point), 0.0] for point in new]), return_std=True)
+    best = model.predict(np.hstack([x[:, :-1], np.zeros((len(x), 1))])).min()
+    z = (best - means) / np.maximum(deviations, 1e-9)
+    return int((deviations * (z * norm.cdf(z) + norm.pdf(z))).argmax())
 
 
 def observed(space: Space, history: History, full: int) -> "tuple[np.ndarray, np.ndarray]":

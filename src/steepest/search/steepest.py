@@ -9,7 +9,6 @@ from steepest.search.history import History, Trial
 from steepest.search.jobs import WAIT, Job, Point, Wait
 from steepest.search.naming import candidates, noise, ranked
 from steepest.search.refining import refined
-from steepest.search.samplers import Random
 from steepest.search.strategies import Deciding, Setup
 
 # Of the portfolio so many are trained in full before any race.
@@ -19,7 +18,7 @@ FIRST = 2
 COHORT = 9
 # So many more of the portfolio begin the first cohort; from then on trials come from these in turn.
 KNOWN = 6
-SOURCES = ("refined", "refined", "known", "refined", "chance")
+SOURCES = ("refined", "known", "refined", "refined", "refined")
 # The share of the budget that goes into repeats, over how many of the best, and with how many seeds at most.
 REPEATS, LEADERS, SEEDS = 0.2, 3, 5
 
@@ -27,7 +26,7 @@ REPEATS, LEADERS, SEEDS = 0.2, 3, 5
 class Steepest(Deciding):
     """Two recipes of the portfolio in full; cohorts by successive halving; repeats of the leaders.
 
-    Most of the first cohort is the portfolio's; then come points that a model prefers, some of the portfolio, some by chance. Where the
+    Most of the first cohort is the portfolio's; then come points that a model prefers, and some of the portfolio. Where the
     budget is known, nothing is begun that could not be finished: what is left goes to trials that wait, and to repeats. `patient`: go on
     also when little gain is likely.
     """
@@ -83,8 +82,6 @@ class Steepest(Deciding):
         if source == "known" and before < len(self.known):
             origin, point = self.known[before]
             return point, origin
-        if source == "chance":
-            return Random(self.setup.space, self.setup.seed).propose(k, ()), "by chance"
         return refined(self.setup.space, self.setup.seed, history, self.setup.full)
 
     def _repeat(self, history: History, share: float) -> Job | None:

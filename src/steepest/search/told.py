@@ -29,14 +29,19 @@ FIRST = ("model.name", "optimizer.rule")
 
 
 def load_space(path: str | Path, task: Task, base: Recipe) -> Space:
-    """The space of a TOML file: its table [space], or the whole file."""
+    with located(str(path)):
+        return read_space(load_table(path), task, base)
+
+
+def load_table(path: str | Path) -> Any:
+    """What a TOML file says of the space: its table [space], or the whole file."""
     try:
         said = Path(path).read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
         raise SettingError(f"{path}: {getattr(error, 'strerror', None) or 'this is not text in UTF-8'}") from None
     with located(str(path)):
         tables = read(said)
-        return read_space(tables.get("space", tables), task, base)
+    return tables.get("space", tables)
 
 
 def read_space(table: Any, task: Task, base: Recipe) -> Space:
@@ -46,7 +51,7 @@ def read_space(table: Any, task: Task, base: Recipe) -> Space:
     only = table.get("only", False)
     if not isinstance(only, bool):
         raise SettingError(f"space.only = {shown(only)} must be true or false")
-    said = dict(_flat({key: x for key, x in plain(table).items() if key != "only"}))
+    said = dict(flat({key: x for key, x in plain(table).items() if key != "only"}))
     rules = said.get("optimizer.rule", base["optimizer.rule"] if only else usual_rules(task, base))
     rules = rules.get("choices", ()) if isinstance(rules, Mapping) else rules
     rules = (rules,) if isinstance(rules, str) else tuple(rules)
@@ -60,11 +65,11 @@ def read_space(table: Any, task: Task, base: Recipe) -> Space:
     return space
 
 
-def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """`[space.optimizer] lr = ...` says the same as `"optimizer.lr" = ...`."""
     for key, x in table.items():
         if isinstance(x, Mapping) and not x.keys() & {*KEYS}:
-            yield from _flat(x, f"{prefix}{key}.")
+            yield from flat(x, f"{prefix}{key}.")
         else:
             yield prefix + key, x
 

@@ -11,13 +11,12 @@ from steepest import records
 from steepest.core.task import Task
 from steepest.data.split import gather
 from steepest.records.studies import NAME
+from steepest.search.asked import Asked
 from steepest.search.conduct import Clock, Ended, Event, Note, conduct
 from steepest.search.decisions import Decisions
-from steepest.search.finish import Finished, finish, nothing
-from steepest.search.jobs import Job
+from steepest.search.finish import nothing
 from steepest.search.log import Log, StudyError
 from steepest.search.making import USUAL
-from steepest.search.pareto import front
 from steepest.search.plan import Plan
 from steepest.search.pool import Here, Pool, Processes
 from steepest.search.shared import lay
@@ -35,26 +34,25 @@ class Search:
     """
 
     def __init__(
-        self, plan: Plan, folder: Path, *, workers: int = 1, task: Task | None = None, silence: float | None = None, fresh: bool = True
+        self, plan: Asked, folder: Path, *, workers: int = 1, task: Task | None = None, silence: float | None = None, fresh: bool = True
     ) -> None:
         self.plan, self.workers, self.silence = plan, max(1, min(workers, plan.width)), silence
         if fresh:
-            refuse(folder)
+            refuse(folder, plan.verb)
         self.task = task
         decider = plan.decider()  # a mistake in the plan leaves no folder behind
         self.log = Log(folder)
         try:
             if not self.log.begin:
-                self.log.write(
-                    "study", 0, version=records.VERSION, task=plan.name, objective=plan.objective, better=plan.better, settings=plan.facts()
-                )
+                about = {"task": plan.name, "objective": plan.objective, "better": plan.better}
+                self.log.write("study", 0, version=records.VERSION, **about, **plan.head())
             self.decisions = Decisions(decider, plan.width, plan.epochs, self.log.jobs, self.log.results)
         except BaseException:
             self.log.close()
             raise
         self.clock = Clock(self.log, self.decisions, plan.limit.seconds, plan.full, self.workers)
 
-    def run(self) -> Iterator[Event | Finished]:
+    def run(self) -> Iterator[Event | Any]:
         """All that happens; the last is the answer."""
         pool: Pool | None = None
         try:
@@ -67,7 +65,7 @@ class Search:
                 yield event
             if self.decisions.over == "failed":
                 raise StudyError(nothing(self.decisions))
-            found = finish(self.plan, self.decisions, self.log, pool)
+            found = self.plan.finish(self.decisions, self.log, pool)
             self.log.end(self.decisions.over or "time is up")
             yield found
         finally:
@@ -77,36 +75,30 @@ class Search:
                 shutil.rmtree(self.log.folder / "data")
             self.log.close()
 
-    def front(self) -> list[tuple[Job, dict[str, float]]]:
-        """The trials in full that nothing else beats in the objective and in all that is weighed against it."""
-        plan = self.plan
-        full = [(job, dict(result.metrics)) for job, result in self.decisions.seen if result.done and job.stop == plan.full]
-        signs = {plan.objective: -1 if plan.more else 1} | {name: -1 if name in plan.higher else 1 for name in plan.others}
-        return [full[k] for k in front([[sign * metrics[name] for name, sign in signs.items()] for _, metrics in full])]
-
     def _pool(self) -> Pool:
-        folder, plan = self.log.folder / "workers", self.plan
-        if plan.command:
-            setup = {"kind": "script", "command": plan.command, "objective": plan.objective, "more": plan.more, "regex": plan.regex}
+        folder, setup, threads = self.log.folder / "workers", self.plan.setup(), self.plan.threads
+        if setup["kind"] == "script":
             # A program says nothing before its end.
-            return Processes(self.workers, setup, folder, threads=plan.threads, silence=self.silence or inf, grace=0.0)
+            return Processes(self.workers, setup, folder, threads=threads, silence=self.silence or inf, grace=0.0)
         if self.task is not None:
-            return Here(Training({"folds": plan.folds, "costs": plan.costs}, self.task).carry_out)
-        task, changed = taskfile.again(plan.task or {})
+            return Here(Training(setup, self.task).carry_out)
+        task, changed = taskfile.again(self.plan.task or {})
         if changed:
             raise StudyError(f"{changed}; what was measured then and now cannot be compared: start a new study")
-        data = gather(task.data, **({"valid": 0.0} if plan.folds else {}))
-        setup = {"kind": "task", "task": plan.task, "folds": plan.folds, "costs": plan.costs, "data": lay(data, self.log.folder / "data")}
+        data = gather(task.data, **({"valid": 0.0} if setup["folds"] else {}))
+        setup["data"] = lay(data, self.log.folder / "data")
         del data
-        return Processes(self.workers, setup, folder, threads=plan.threads, silence=self.silence or SILENCE)
+        return Processes(self.workers, setup, folder, threads=threads, silence=self.silence or SILENCE)
 
 
 def resumed(folder: Path, budget: str | None = None, **settings: Any) -> Search:
     """A study that goes on, as its record says; `budget` may be another."""
-    begin = records.study(folder).begin
-    if not begin:
+    found = records.study(folder)
+    if not found.begin:
         raise StudyError(f"{folder} has not begun; remove it, and start anew")
-    plan = Plan.of_facts(begin["settings"])
+    if found.is_comparison:
+        raise StudyError(f"{folder} is a comparison; steepest compare --resume {folder} goes on with it")
+    plan = Plan.begun(found.begin)
     changed = plan.replace(budget=budget) if budget else plan
     by_clock = plan.limit.unit == changed.limit.unit == "seconds"
     if plan.strategy == USUAL and changed.limit != plan.limit and not by_clock:
@@ -120,8 +112,8 @@ def resumed(folder: Path, budget: str | None = None, **settings: Any) -> Search:
     return search
 
 
-def refuse(folder: Path) -> None:
+def refuse(folder: Path, verb: str) -> None:
     """A folder that holds something is not written to."""
     if folder.exists() and (not folder.is_dir() or any(x.name != "lock" for x in folder.iterdir())):
-        what = f"; go on with it: steepest tune --resume {folder}" if (folder / NAME).exists() else ""
+        what = f"; go on with it: steepest {verb} --resume {folder}" if (folder / NAME).exists() else ""
         raise StudyError(f"{folder} exists already{what}; or choose another folder")

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any
 
 import torch
@@ -15,6 +15,9 @@ from steepest.schedules.base import Schedule
 from steepest.schedules.batches import Batches, batch_sizes
 from steepest.schedules.span import Length
 from steepest.train.feed import is_tokens
+
+# Steps whose samples are cut out of the permutation together: one at a time each costs twice as much.
+TOGETHER = 100
 
 
 class Course:
@@ -48,6 +51,8 @@ class Course:
         # The epoch at hand: its number, its first step and the one after its last, its permutation, and how that is cut.
         self._epoch, self._first, self._end = -1, 0, 0
         self._order, self._starts = torch.empty(0, dtype=torch.int64), [0]
+        # The samples of some steps of it, from a place on.
+        self._cut, self._from = (), 0
 
     @property
     def length(self) -> Length:
@@ -60,21 +65,27 @@ class Course:
     def epoch(self, k: int) -> int:
         return self._epoch if self._first <= k < self._end else self.batches.epoch(k)
 
+    def at(self, k: int) -> tuple[int, int, bool]:
+        """Of step k: its epoch, its samples, and whether it is the last of its epoch, or of the run."""
+        place = self._place(k)
+        return self._epoch, self._starts[place + 1] - self._starts[place], k + 1 == self._end or k + 1 == self.steps
+
     def ends_epoch(self, k: int) -> bool:
-        """Whether step k is the last of its epoch, or of the run."""
-        return self._place(k) == self._end - self._first - 1 or k == self.steps - 1
+        return self.at(k)[2]
 
     def index(self, k: int) -> Tensor:
         """Which samples step k sees."""
         place = self._place(k)
-        return self._order[self._starts[place] : self._starts[place + 1]]
+        if not 0 <= place - self._from < len(self._cut):
+            starts = self._starts[place : place + 1 + TOGETHER]
+            self._from, self._cut = place, self._order[starts[0] : starts[-1]].split([end - start for start, end in pairwise(starts)])
+        return self._cut[place - self._from]
 
     def batch(self, k: int) -> Batch:
         return self.part.take(self.index(k))  # type: ignore[union-attr]
 
     def size(self, k: int) -> int:
-        place = self._place(k)
-        return self._starts[place + 1] - self._starts[place]
+        return self.at(k)[1]
 
     def _place(self, k: int) -> int:
         """Which step of its epoch step k is, counted from 0; that epoch is the one at hand from now on."""
@@ -87,7 +98,7 @@ class Course:
         first = getattr(self.part, "columns", (None,))[0]
         if isinstance(first, Tensor):
             self._order = self._order.to(first.device)
-        self._starts = list(accumulate(self.batches.of_epoch(epoch), initial=0))
+        self._starts, self._cut = list(accumulate(self.batches.of_epoch(epoch), initial=0)), ()
         self._epoch, self._first = epoch, self.batches.begins(epoch)
         self._end = self._first + len(self._starts) - 1
 
@@ -109,8 +120,11 @@ class Streamed:
     def epoch(self, k: int) -> int:
         return k // self.per_epoch
 
+    def at(self, k: int) -> tuple[int, int, bool]:
+        return k // self.per_epoch, self.base, k + 1 == self.steps or (k + 1) % self.per_epoch == 0
+
     def ends_epoch(self, k: int) -> bool:
-        return k == self.steps - 1 or (k + 1) % self.per_epoch == 0
+        return self.at(k)[2]
 
     def batch(self, k: int) -> Batch:
         if k != self._next or k % self.per_epoch == 0:

@@ -95,10 +95,10 @@ def batches(part: Part, size: int) -> Iterator[Batch]:
         yield from part
     else:
         for lo in range(0, len(part), size):
-            yield part.take(torch.arange(lo, min(lo + size, len(part)), device=_device(part)))
+            yield part.take(torch.arange(lo, min(lo + size, len(part)), device=device_of_part(part)))
 
 
-def _device(part: Any) -> torch.device:
+def device_of_part(part: Any) -> torch.device:
     first = getattr(part, "columns", (None,))[0]
     return first.device if isinstance(first, Tensor) else torch.device("cpu")
 

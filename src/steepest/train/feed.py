@@ -30,6 +30,7 @@ class Feed:
         # How many steps of preprocessing the data in memory have behind them: bytes stay bytes until they are used, and
         # augmentation comes between scaling and the rest, so that what it adds at borders is black.
         self.early = (self.preprocess.scaled if self.augmentations else len(self.preprocess.steps)) if all(map(_is_numbers, parts)) else 0
+        self.ready = isinstance(data.train, Arrays) and self.early == len(self.preprocess.steps)
         self.data = Data(self._placed(data.train), *(part and self._placed(part) for part in (data.valid, data.test)))
 
     def sort(self, regularizers: Iterable[Regularizer]) -> None:
@@ -52,6 +53,8 @@ class Feed:
 
     def prepared(self, batch: Batch, stop: int | None = None) -> Batch:
         """On the device and preprocessed, or as far as `stop`."""
+        if self.ready:
+            return batch
         if not isinstance(self.data.train, Arrays):
             batch = tuple(x.to(self.device) if isinstance(x, Tensor) else x for x in batch)
         if self.early < len(self.preprocess.steps):

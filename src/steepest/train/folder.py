@@ -14,11 +14,12 @@ from safetensors.torch import save_file
 from steepest import records
 from steepest.core.errors import SteepestError
 from steepest.records import Record
-from steepest.train import checkpoint
+from steepest.train import checkpoint, confusion
 from steepest.train.kinds import duration
 from steepest.train.loop import Loop, Moment
 from steepest.train.pictures import picture
 from steepest.train.recipe import Recipe
+from steepest.train.snapshot import plain
 
 SECONDS = {"seconds": 1.0, "minutes": 60.0, "hours": 3600.0}
 
@@ -89,7 +90,7 @@ class Folder:
         """The record first: a checkpoint must not speak of lines that are not there."""
         self.record.flush(sync=True)
         run = {"recipe": self.recipe.hash, "length": asdict(loop.session.length)}
-        checkpoint.save(self.path / "checkpoints", moment.k, moment.tensors, moment.facts | run)
+        checkpoint.save(self.path / "checkpoints", moment.k, moment.tensors, plain(moment.facts) | run)
         checkpoint.prune(self.path / "checkpoints", keep=self.recipe.run.keep)
         self.saved, self.when = moment.k, monotonic()
 
@@ -103,6 +104,7 @@ class Folder:
         self.write_preprocess(s.preprocess)
         if s.task.pictures:
             (self.path / "pictures.png").write_bytes(picture(s.task, s.model))
+        confusion.keep(self.path, loop)
         self.record.flush(sync=True)
         records.keep(self.path)
 

@@ -56,17 +56,20 @@ class Guard:
         """
         if not isfinite(loss):
             return Bad("loss")
-        if spikes and self.seen >= self.WARM and loss > max(self.mean + self.FAR * self.spread, self.start + abs(self.start)):
+        mean, away = self.mean, abs(loss - self.mean)
+        if spikes and self.seen >= self.WARM and loss > mean + self.FAR * self.spread and loss > self.start + abs(self.start):
             return Bad("spike", f"{loss:.4g}")
         self.seen += 1
         self.fresh += 1
-        self.recent += max(0.02, 1 / self.fresh) * (loss - self.recent)
-        weight = max(0.02, 1 / self.seen)
-        if self.seen > 1:
-            self.spread += weight * (abs(loss - self.mean) - self.spread)
-        self.mean += weight * (loss - self.mean)
-        if self.seen <= self.WARM:
+        self.recent += (1 / self.fresh if self.fresh < self.WARM else 1 / self.WARM) * (loss - self.recent)
+        if self.seen > self.WARM:
+            weight = 1 / self.WARM
+        else:
+            weight = 1 / self.seen
             self.start = loss if self.seen == 1 else max(self.start, loss)
+        if self.seen > 1:
+            self.spread += weight * (away - self.spread)
+        self.mean += weight * (loss - mean)
         return None
 
     @property

@@ -53,7 +53,7 @@ class Dial:
     def read(self) -> float:
         """The value in the first group."""
         group, source, _ = self.seats[0]
-        return read(group, source)
+        return float(read(group, source))
 
 
 def seats(optimizer: Any, path: str) -> list[Seat]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from math import nan
+from math import isfinite, nan
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ from steepest.train.guard import LOWER, TRIES, Bad, TrainingError
 from steepest.train.kinds import duration
 from steepest.train.session import Session
 from steepest.train.snapshot import BEST
+from steepest.watch import Health, gap
 
 # Steps between two moments that a run can come back to.
 MOMENTS = 100
@@ -50,7 +51,7 @@ class Moment:
 
 
 class Loop:
-    """A session and how far it has come. `record` has `write(kind, step, **fields)` and `position`; `keep` is given each moment."""
+    """A session and how far it has come. `record` is a Record, or like one; `keep` is given each moment."""
 
     def __init__(self, session: Session, record: Any, keep: Callable[[Moment], None]) -> None:
         self.session, self.record, self.keep = session, record, keep
@@ -60,9 +61,10 @@ class Loop:
         self.stopping = EarlyStopping(patience=recipe.stop.patience or 1, minimum=recipe.stop.minimum, mode="max" if self.more else "min")
         self.seen: Any = self.stopping.start()
         self.best: dict[str, Tensor] = {}
-        self.streamed = isinstance(session.course, Streamed)
         self.evaluations = duration(recipe.run.evaluate_every)
-        self.moments = _moments(recipe.run.checkpoint_every)
+        course = session.course
+        self.streamed = isinstance(course, Streamed)
+        self.moments = course.per_epoch if isinstance(course, Streamed) else _moments(recipe.run.checkpoint_every)
         # GANs and rewards rise and fall as they like. A spike is no reason to stop: most runs get over it.
         self.spikes = isinstance(task.loss, str) and not task.losses and not task.batch_loss and recipe.run.on_nan != "stop"
         self.k, self.seconds, self.reason = 0, 0.0, "finished"
@@ -72,8 +74,8 @@ class Loop:
 
     # --- the loop itself ----------------------------------------------------------------------------
 
-    def run(self) -> Iterator[Step]:
-        s, guard, course, rate = self.session, self.session.guard, self.session.course, self.session.rate.read
+    def run(self, watch: Health | None = None) -> Iterator[Step]:
+        s, guard, course, rate, record = self.session, self.session.guard, self.session.course, self.session.rate.read, self.record
         always = s.recipe.run.on_nan == "skip"
         began, evaluation = perf_counter() - self.seconds, None
         s.model.train()
@@ -91,16 +93,22 @@ class Loop:
                 except Bad as found:
                     bad = found
             if bad:
-                if event := self.undo(bad):
+                event = self.undo(bad)
+                if watch:
+                    watch.prepare(self.k)
+                if event:
                     yield Step(k, s.steps, course.epoch(min(k, s.steps - 1)), nan, rate(), 0, None, event, s)
                 continue
-            self.seconds, lr = perf_counter() - began, rate()
-            if k >= self.recorded:
-                self.record.write("step", k, loss=loss, lr=lr, time={"seconds": self.seconds})
+            self.seconds, lr, (epoch, samples, ends) = perf_counter() - began, rate(), course.at(k)
+            fresh = k >= self.recorded
+            if fresh:
+                record.step(k, loss, lr, self.seconds)
             self.k = k + 1
-            if self.evaluates(k):
+            if self.evaluates(k, epoch, ends):
                 evaluation = self.evaluate()
-            yield Step(k, s.steps, course.epoch(k), loss, lr, course.size(k), evaluation, None, s)
+            if watch and (numbers := watch(k) | (self.overfitting(evaluation) if evaluation else {})) and fresh:
+                record.write("health", k, numbers=numbers)
+            yield Step(k, s.steps, epoch, loss, lr, samples, evaluation, None, s)
 
             if evaluation and self.stops:
                 self.reason = "stopped early"
@@ -111,22 +119,15 @@ class Loop:
         """Whether step k, before which there was an evaluation or not, begins at a moment to keep. A resumed run has the same ones."""
         if self.moment is None:
             return True
-        if k <= self.moment.k or k < self.careful:
+        if k % self.moments and (self.streamed or not evaluated):
             return False
-        if isinstance(self.session.course, Streamed):
-            return k % self.session.course.per_epoch == 0
-        return evaluated or k % self.moments == 0
+        return k > self.moment.k and k >= self.careful
 
-    def evaluates(self, k: int) -> bool:
-        """Whether an evaluation follows step k."""
+    def evaluates(self, k: int, epoch: int, ends: bool) -> bool:
+        """Whether an evaluation follows step k, which is of that epoch, and ends it or not."""
         amount, unit = self.evaluations
-        if self.session.data.valid is None:
-            return False
-        if k == self.session.steps - 1:
-            return True
-        if unit == "steps":
-            return (k + 1) % amount == 0
-        return self.session.course.ends_epoch(k) and (self.session.course.epoch(k) + 1) % amount == 0
+        due = (k + 1) % amount == 0 if unit == "steps" else ends and (epoch + 1) % amount == 0
+        return (due or k + 1 == self.session.steps) and self.session.data.valid is not None
 
     def evaluate(self, part: str = "valid") -> dict[str, float]:
         """The metrics of a part, with the weights to use. Of the validation part the best weights are kept."""
@@ -145,6 +146,13 @@ class Loop:
                     one.observe(found[self.metric], self.more)
         self.record.write("evaluation", self.k, metrics=found, split=part, time={"seconds": perf_counter() - began})
         return found
+
+    def overfitting(self, evaluation: dict[str, float]) -> dict[str, float]:
+        """How far the loss of an evaluation is from that of the training steps before it, where both are the same loss."""
+        s = self.session
+        if "loss" not in evaluation or s.objective.targets or s.objective.penalties or s.feed.changes:
+            return {}
+        return gap(s.guard.recent, evaluation["loss"])
 
     @property
     def stops(self) -> bool:
@@ -214,6 +222,7 @@ def _moments(every: str) -> int:
 
 def _not_finite(model: nn.Module) -> Bad | None:
     for name, x in model.state_dict().items():
-        if isinstance(x, Tensor) and x.is_floating_point() and not bool(torch.isfinite(x).all()):
+        # A finite sum has finite terms, and is found in a tenth of the time.
+        if isinstance(x, Tensor) and x.is_floating_point() and not isfinite(x.sum()) and not bool(torch.isfinite(x).all()):
             return Bad("weights", name)
     return None

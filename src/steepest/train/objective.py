@@ -1,6 +1,7 @@
 """The loss of a batch, as the task and its regularizers ask for it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
@@ -19,12 +20,18 @@ class Objective:
     def __init__(self, task: Task, weight: Tensor | None) -> None:
         self.task, self.weight = task, weight
         self.named = LOSSES[task.loss] if isinstance(task.loss, str) else None
-        self.targets: Sequence[TargetChange] = ()
-        self.penalties: Sequence[Penalty] = ()
+        # Of (output, target): the loss by name or the caller's own. What changes targets (label smoothing) adds settings.
+        self.base: Callable[..., Tensor] = partial(self.named.mean, weight=weight) if self.named else task.loss  # type: ignore[assignment]
+        self.regularize((), ())
+
+    def regularize(self, targets: Sequence[TargetChange], penalties: Sequence[Penalty]) -> None:
+        """What training adds."""
+        self.targets, self.penalties = targets, penalties
+        self.changed = changed(self.base, *targets)
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         """In training: with everything that the recipe adds."""
-        loss = self.plain(model, batch, changed=changed(self.base, *self.targets) if self.targets else self.base)
+        loss = self.plain(model, batch, changed=self.changed)
         for penalty in self.penalties:
             loss = loss + penalty.loss(model)
         return loss
@@ -37,13 +44,6 @@ class Objective:
         if target is None:
             raise SteepestError("the data has inputs alone, and a loss by name needs targets; give (x, y), or batch_loss(model, batch)")
         return mixed_loss(changed or self.base, model(*inputs) if output is None else output, target)
-
-    def base(self, output: Any, target: Any, **settings: Any) -> Tensor:
-        """The loss by name or the caller's own. `settings` come from what changes targets (label smoothing)."""
-        if self.named is not None:
-            return self.named.mean(output, target, self.weight, **settings)
-        assert callable(self.task.loss)
-        return self.task.loss(output, target, **settings)
 
     def count(self, batch: Batch) -> float:
         """How many terms the loss of a batch is the mean of."""

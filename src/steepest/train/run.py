@@ -21,7 +21,6 @@ from steepest.train.session import Session
 from steepest.train.sinks import sink
 from steepest.train.trained import task_of, use_best
 from steepest.watch import Health
-from steepest.watch.sizes import gap
 
 
 class Nowhere:
@@ -30,6 +29,9 @@ class Nowhere:
     position = 0
 
     def write(self, kind: str, step: int, **fields: Any) -> None:
+        pass
+
+    def step(self, step: int, loss: float, lr: float, seconds: float) -> None:
         pass
 
     def flush(self, *, sync: bool = False) -> None:
@@ -50,6 +52,9 @@ class Told:
         self.record.write(kind, step, **fields)
         for take in self.takes:
             take({"kind": kind, "step": step, **fields})
+
+    def step(self, step: int, loss: float, lr: float, seconds: float) -> None:
+        self.write("step", step, loss=loss, lr=lr, time={"seconds": seconds})
 
 
 def train(
@@ -164,13 +169,7 @@ def _going(loop: Loop, place: Folder | None, health: int, sinks: Sequence[str], 
         if first:
             loop.record.write(first[0], loop.k, **first[1])
         try:
-            for step in loop.run():
-                if watch:
-                    if step.event:
-                        watch.prepare(loop.k)
-                    elif numbers := watch(step.number) | overfitting(step):
-                        loop.record.write("health", step.number, numbers=numbers)
-                yield step
+            yield from loop.run(watch)
         except (KeyboardInterrupt, GeneratorExit):
             # A generator that nobody closed ends with the interpreter, when torch is half gone: the last checkpoint has to do.
             if place and loop.moment and not sys.is_finalizing():
@@ -182,14 +181,6 @@ def _going(loop: Loop, place: Folder | None, health: int, sinks: Sequence[str], 
             if loop.moment:
                 place.save(loop.moment, loop)
             place.finish(loop)
-
-
-def overfitting(step: Step) -> dict[str, float]:
-    """After an evaluation: how far its loss is from that of the training steps before it, where both are the same loss."""
-    s = step.session
-    if not step.evaluation or "loss" not in step.evaluation or s.objective.targets or s.objective.penalties or s.feed.changes:
-        return {}
-    return gap(s.guard.recent, step.evaluation["loss"])
 
 
 def rule_name(recipe: Recipe) -> str:

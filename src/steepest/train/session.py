@@ -169,8 +169,7 @@ class Session:
         self.adversaries = [r for r in found if isinstance(r, Adversarial)]
         self.projections = [r for r in found if isinstance(r, Projection)]
         self.noises = [r for r in found if isinstance(r, GradientChange)]
-        self.objective.penalties = [r for r in found if isinstance(r, Penalty)]
-        self.objective.targets = [r for r in found if isinstance(r, TargetChange)]
+        self.objective.regularize([r for r in found if isinstance(r, TargetChange)], [r for r in found if isinstance(r, Penalty)])
 
     @torch.no_grad()
     def rehearse(self) -> None:

@@ -106,9 +106,13 @@ def random_tensors(generator: torch.Generator) -> dict[str, Tensor]:
 
 def random_facts() -> dict[str, Any]:
     """Python's and numpy's own, which users' data code may use."""
-    version, state, gauss = random.getstate()
-    name, keys, *rest = np.random.get_state(legacy=True)
-    return {"python": [version, list(state), gauss], "numpy": [name, np.asarray(keys).tolist(), *map(float, rest)]}
+    return {"python": random.getstate(), "numpy": np.random.get_state(legacy=True)}
+
+
+def plain(facts: dict[str, Any]) -> dict[str, Any]:
+    """The facts of a snapshot as JSON holds them. Most are never written, and an array of numbers is slow to turn into a list."""
+    name, keys, *rest = facts["random"]["numpy"]
+    return facts | {"random": facts["random"] | {"numpy": [name, np.asarray(keys).tolist(), *map(float, rest)]}}
 
 
 def restore_random(tensors: dict[str, Tensor], facts: dict[str, Any], generator: torch.Generator) -> None:

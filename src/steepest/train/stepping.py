@@ -1,5 +1,6 @@
 """One optimizer step on one batch, whatever asks for the gradient and in whatever precision."""
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -31,20 +32,25 @@ class Stepping:
             raise SettingError('run.precision = "float16" needs the plain driver: others do not scale the loss; bfloat16 does without')
         self.scaler = torch.amp.GradScaler(device.type) if self.half is torch.float16 else None
         self.network: Any = torch.compile(model) if recipe.run.compile else model
+        self.step = self._way()
 
-    def step(self, batch: Batch, careful: bool) -> float:
+    def _way(self) -> Callable[[Batch, bool], float]:
         if self.objective.task.losses:
-            return sum(self._player(name, batch, careful) for name in self.optimizers)
-        (optimizer,) = self.optimizers.values()
+            return self._all_players
+        (self.optimizer,) = self.optimizers.values()
         if isinstance(self.driver, Accumulate):
-            parts = micro(batch, self.micro or len(batch[0]))
-            return float(self.driver.step(optimizer, [lambda part=part: self.summed(part, careful) for part in parts]))
-        if isinstance(optimizer, LBFGS):
-            return self._searched(optimizer, batch, careful)
-        if self.scaler:
-            return self._scaled(optimizer, batch, careful)
-        done = self.driver.step(optimizer, lambda: self._loss(batch, careful))
+            return self._accumulated
+        if isinstance(self.optimizer, LBFGS):
+            return self._searched
+        return self._scaled if self.scaler else self._driven
+
+    def _driven(self, batch: Batch, careful: bool) -> float:
+        done = self.driver.step(self.optimizer, lambda: self._loss(batch, careful))
         return float(done[0] if isinstance(done, tuple) else done)
+
+    def _accumulated(self, batch: Batch, careful: bool) -> float:
+        parts = micro(batch, self.micro or len(batch[0]))
+        return float(self.driver.step(self.optimizer, [lambda part=part: self.summed(part, careful) for part in parts]))
 
     def _autocast(self) -> AbstractContextManager[Any]:
         return torch.autocast(self.device.type, self.half) if self.half else nullcontext()
@@ -64,6 +70,9 @@ class Stepping:
         count = self.objective.count(part)
         return self._loss(part, careful) * count, count
 
+    def _all_players(self, batch: Batch, careful: bool) -> float:
+        return sum(self._player(name, batch, careful) for name in self.optimizers)
+
     def _player(self, name: str, batch: Batch, careful: bool) -> float:
         compute = self.objective.task.losses[name][1]
 
@@ -76,23 +85,23 @@ class Stepping:
 
         return float(self.driver.step(self.optimizers[name], closure))
 
-    def _searched(self, optimizer: Any, batch: Batch, careful: bool) -> float:
+    def _searched(self, batch: Batch, careful: bool) -> float:
         """L-BFGS asks for the gradient as often as its line search likes."""
 
         def closure() -> Tensor:
-            optimizer.zero_grad()
+            self.optimizer.zero_grad()
             loss = self._loss(batch, careful)
             loss.backward()
             return loss.detach()
 
-        return float(optimizer.step(closure))
+        return float(self.optimizer.step(closure))
 
-    def _scaled(self, optimizer: Any, batch: Batch, careful: bool) -> float:
+    def _scaled(self, batch: Batch, careful: bool) -> float:
         """float16: the loss is scaled up so that small gradients are not lost; a step that overflows is left out, and the scale halved."""
         assert self.scaler
-        optimizer.zero_grad()
+        self.optimizer.zero_grad()
         loss = self._loss(batch, careful)
         self.scaler.scale(loss).backward()
-        self.scaler.step(optimizer)
+        self.scaler.step(self.optimizer)
         self.scaler.update()
         return float(loss.detach())

@@ -15,6 +15,7 @@ from steepest.data.parts import Batch, DataError, Part, columns, is_text
 from steepest.data.split import Data, balanced, gather
 from steepest.regularizers.adversarial import fgsm, slope_of
 from steepest.train import taskfile
+from steepest.train.confusion import of_classes
 from steepest.train.evaluation import evaluate
 from steepest.train.inputs import inputs_of
 from steepest.train.objective import Objective
@@ -129,10 +130,6 @@ def answers(folder: str | Path, said: str | Path, task: Task | None = None) -> t
     shares, best = last.softmax(1).max(1)
     name = (lambda k: repr(words.text([k]))) if words is not None and last is not outputs else int
     return [[name(int(c)), float(p)] for c, p in zip(best, shares, strict=True)], outputs, warning
-
-
-def of_classes(task: Task) -> bool:
-    return task.loss in ("cross_entropy", "nll") and not task.batch_loss and not task.losses
 
 
 @torch.no_grad()

@@ -29,31 +29,24 @@ def sizes(layers: Layers, before: Sequence[Tensor] | None = None) -> dict[str, f
     """
     owners = [name for name, parameters in layers.items() for _ in parameters]
     weights = [p for parameters in layers.values() for p in parameters]
-    grads = [p.grad for p in weights]
-    groups: dict[str, list[tuple[str, Tensor]]] = {"weight_norm": list(zip(owners, weights, strict=True))}
-    groups["gradient_norm"] = [(owner, g) for owner, g in zip(owners, grads, strict=True) if g is not None]
+    groups: dict[str, Sequence[Tensor | None]] = {"gradient_norm": [p.grad for p in weights], "weight_norm": weights}
     if before is not None:
         torch._foreach_sub_(list(before), weights)  # type: ignore[attr-defined]
-        groups["update"] = list(zip(owners, before, strict=True))
+        groups["update_ratio"] = before
+    found = [(what, owner, x) for what, group in groups.items() for owner, x in zip(owners, group, strict=True) if x is not None]
+    squares = {what: dict.fromkeys(layers, 0.0) for what, *_ in found}
+    for (what, owner, _), n in zip(found, norms([x for *_, x in found]), strict=True):
+        squares[what][owner] += n * n
 
-    squares = iter(n * n for n in norms([x for group in groups.values() for _, x in group]))
-    by_layer = {what: dict.fromkeys(layers, 0.0) for what in groups}
-    for what, group in groups.items():
-        for owner, _ in group:
-            by_layer[what][owner] += next(squares)
-    if not groups["gradient_norm"]:
-        del by_layer["gradient_norm"]
-    found = {what: named(what, {owner: sqrt(x) for owner, x in shares.items()}) for what, shares in by_layer.items()}
-    weight, update = found["weight_norm"], found.pop("update", {})
-    ratios = {name: ratio(x, weight[name.replace("update", "weight_norm", 1)]) for name, x in update.items()}
-    numbers = {name: x for what in ("gradient_norm", "weight_norm") for name, x in found.get(what, {}).items()}
-    return numbers | {name.replace("update", "update_ratio", 1): x for name, x in ratios.items()}
+    numbers = {what: named({owner: sqrt(x) for owner, x in by_layer.items()}) for what, by_layer in squares.items()}
+    if "update_ratio" in numbers:
+        numbers["update_ratio"] = {name: ratio(x, numbers["weight_norm"][name]) for name, x in numbers["update_ratio"].items()}
+    return {what + name: x for what, by_layer in numbers.items() for name, x in by_layer.items()}
 
 
-def named(what: str, by_layer: dict[str, float]) -> dict[str, float]:
-    """The whole first, then every layer. A model that is one layer has no name for it."""
-    whole = {what: sqrt(sum(x * x for x in by_layer.values()))}
-    return whole | {f"{what}/{name}": x for name, x in by_layer.items() if name}
+def named(by_layer: dict[str, float]) -> dict[str, float]:
+    """The whole first, under "", then "/conv1" and every other layer. A model that is one layer has no name for it."""
+    return {"": sqrt(sum([x * x for x in by_layer.values()]))} | {f"/{name}": x for name, x in by_layer.items() if name}
 
 
 def ratio(update: float, weight: float) -> float:

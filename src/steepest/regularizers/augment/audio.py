@@ -2,6 +2,7 @@
 
 from math import inf
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -10,16 +11,15 @@ from steepest.core.knob import knob, option
 from steepest.regularizers.augment.common import (
     Augmentation,
     hide,
-    normal,
+    passes,
     per_sample,
     refuse_but,
     refuse_but_floats,
     shift,
     spread,
-    stream,
-    uniform,
     windows,
 )
+from steepest.regularizers.augment.draws import QUANTILE, drawn, key, normals
 from steepest.regularizers.base import BatchError
 
 
@@ -56,13 +56,15 @@ def mask_bands(x: Tensor, start: Tensor, width: Tensor, axis: int, value: Tensor
     """x, and `value` where start <= position < start + width along the axis; several bands per sample: (N, k)."""
     lines = axis in (-2, x.ndim - 2)
     values = torch.as_tensor(value, dtype=x.dtype, device=x.device).flatten().expand(len(x))
-    return hide(pictures(x), band(start, width, lines, max(x.shape[-2:])), values).view_as(x)
+    return hide(pictures(x), torch.from_numpy(band(start.cpu().numpy(), width.cpu().numpy(), lines, max(x.shape[-2:]))), values).view_as(x)
 
 
-def band(start: Tensor, width: Tensor, lines: bool, size: int) -> Tensor:  # (N, k) -> (N, k, 4)
+def band(start: np.ndarray, width: np.ndarray, lines: bool, size: int) -> np.ndarray:  # (N, k) -> (N, k, 4)
     """Boxes over some lines or columns of what is nowhere larger than size."""
-    low, high = torch.zeros_like(start), torch.full_like(start, size)
-    return torch.stack([start, start + width, low, high] if lines else [low, high, start, start + width], -1)
+    found = np.zeros((*start.shape, 4), np.int64)
+    mine, other = (0, 2) if lines else (2, 0)
+    found[..., mine], found[..., mine + 1], found[..., other + 1] = start, start + width, size
+    return found
 
 
 def pictures(x: Tensor) -> Tensor:  # (N, mel, T) or (N, C, mel, T) -> (N, C, mel, T)
@@ -91,8 +93,9 @@ class TimeShift(Augmentation):
 
     def augment(self, x, draws):
         refuse_but_waves(x)
-        (u,) = uniform(len(x), 1, draws)
-        return time_shift(x, ((2 * u - 1) * self.share * x.shape[-1]).round().long(), self.fill == "wrap")
+        (u,) = drawn(len(x), 1, draws)
+        steps = np.rint((2 * u - 1) * self.share * x.shape[-1]).astype(np.int64)
+        return time_shift(x, torch.from_numpy(steps), self.fill == "wrap")
 
 
 class Gain(Augmentation):
@@ -111,8 +114,8 @@ class Gain(Augmentation):
 
     def augment(self, x, draws):
         refuse_but_waves(x)
-        (u,) = uniform(len(x), 1, draws)
-        return gain(x, (2 * u - 1) * self.decibels)
+        (u,) = drawn(len(x), 1, draws)
+        return gain(x, torch.from_numpy((2 * u - 1) * self.decibels))
 
 
 class AudioNoise(Augmentation):
@@ -136,9 +139,14 @@ class AudioNoise(Augmentation):
 
     def augment(self, x, draws):
         refuse_but_waves(x)
-        noise = normal(tuple(x.shape), stream(draws)).to(x.device, x.dtype)  # a stream of its own: both count by samples
-        (u,) = uniform(len(x), 1, draws)
-        return add_noise(x, noise, self.lowest + u * (self.highest - self.lowest))
+        counted, (u,) = key(draws), drawn(len(x), 1, draws)
+        decibels = torch.from_numpy(self.lowest + u * (self.highest - self.lowest))
+        if fast := passes(x):
+            found = torch.empty(x.shape, dtype=x.dtype)
+            sizes = 10 ** (-decibels.numpy() / 20)
+            fast.noise(x.contiguous().flatten(1).numpy(), found.flatten(1).numpy(), np.uint64(counted), sizes, QUANTILE)
+            return found
+        return add_noise(x, normals(counted, tuple(x.shape)).to(x.device, x.dtype), decibels)
 
 
 class SpecAugment(Augmentation):
@@ -175,10 +183,10 @@ class SpecAugment(Augmentation):
         refuse_but_floats(x, "spectrograms")
         values = x.mean(tuple(range(1, x.ndim))) if self.fill == "mean" else x.new_zeros(len(x))
         bands = self.frequency_bands, self.time_bands
-        u = uniform(len(x), 2 * sum(bands), draws).T  # both axes at once: a sample's row holds all of its numbers
+        u = drawn(len(x), 2 * sum(bands), draws).T  # both axes at once: a sample's row holds all of its numbers
         boxes = []
-        for axis, share, k, mine in zip((-2, -1), (self.frequency, self.time), bands, u.split([2 * b for b in bands], 1), strict=True):
-            width = (mine[:, :k] * (int(share * x.shape[axis]) + 1)).long()
-            start = (mine[:, k:] * (x.shape[axis] - width + 1)).long()
+        for axis, share, k, mine in zip((-2, -1), (self.frequency, self.time), bands, np.split(u, [2 * bands[0]], 1), strict=True):
+            width = (mine[:, :k] * (int(share * x.shape[axis]) + 1)).astype(np.int64)
+            start = (mine[:, k:] * (x.shape[axis] - width + 1)).astype(np.int64)
             boxes.append(band(start, width, axis == -2, max(x.shape[-2:])))
-        return hide(pictures(x), torch.cat(boxes, 1), values).view_as(x)
+        return hide(pictures(x), torch.from_numpy(np.concatenate(boxes, 1)), values).view_as(x)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from steepest.core.errors import SettingError
 from steepest.core.knob import option
-from steepest.regularizers.augment.common import stream
+from steepest.regularizers.augment.draws import stream
 from steepest.regularizers.augment.geometry import Geometric, sample
 from steepest.regularizers.base import BatchChange
 

@@ -2,13 +2,13 @@
 
 from functools import cache
 from importlib import import_module
-from math import ceil, prod
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from steepest.regularizers.augment.draws import stream
 from steepest.regularizers.base import BatchChange, BatchError
 from steepest.regularizers.pixels import as_numbers
 
@@ -25,22 +25,6 @@ class Augmentation(BatchChange):
 
     def augment(self, x: Tensor, draws: torch.Generator) -> Tensor:
         raise NotImplementedError
-
-
-def stream(generator: torch.Generator) -> torch.Generator:
-    seed = torch.randint(2**63 - 1, (), generator=generator, device=generator.device)
-    return torch.Generator(generator.device).manual_seed(int(seed))
-
-
-def uniform(n: int, k: int, draws: torch.Generator) -> Tensor:  # (k, n)
-    """k numbers from [0, 1) for each of n samples: row by row, so that more samples change none."""
-    return torch.rand(n, k, generator=draws, dtype=torch.float64, device=draws.device).T
-
-
-def normal(shape: tuple[int, ...], draws: torch.Generator) -> Tensor:
-    """Normal numbers, sample by sample. torch draws them in blocks of 16, the last of them anew: samples get whole blocks."""
-    size = prod(shape[1:])
-    return torch.randn(shape[0], 16 * ceil(size / 16), generator=draws, device=draws.device)[:, :size].reshape(shape)
 
 
 def per_sample(values: Tensor | float, x: Tensor, what: str) -> Tensor:  # (N,) in float64
@@ -106,11 +90,11 @@ def hide(x: Tensor, boxes: Tensor, values: Tensor) -> Tensor:  # (N, C, rows, co
 def passes(x: Tensor) -> Any:
     """The loops that serve x: in memory, of common types, without a gradient. None: torch's own functions do."""
     plain = x.device.type == "cpu" and x.dtype in (torch.uint8, torch.float32, torch.float64) and not x.requires_grad
-    return _compiled() if plain else None
+    return compiled() if plain else None
 
 
 @cache
-def _compiled() -> Any:
+def compiled() -> Any:
     try:
         return import_module("steepest.regularizers.augment.passes")  # Numba: a third of a second, when first needed
     except (ImportError, RuntimeError):  # no Numba, or no folder that it could cache in

@@ -16,7 +16,8 @@ from torch.nn import functional as F
 
 from steepest.core.errors import SettingError, nearest
 from steepest.core.knob import knob, option
-from steepest.regularizers.augment.common import Augmentation, floats_like, passes, per_sample, refuse_but_images, uniform
+from steepest.regularizers.augment.common import Augmentation, floats_like, passes, per_sample, refuse_but_images
+from steepest.regularizers.augment.draws import drawn
 from steepest.regularizers.base import BatchError
 from steepest.regularizers.pixels import as_numbers
 
@@ -26,7 +27,6 @@ BORDERS = {"zeros": "zeros", "edge": "border", "reflect": "reflection"}
 LIMITS = {"zeros": (-1, 0), "edge": (0, -1)}
 
 
-# In NumPy, where small things are done in half the time.
 Numbers = np.ndarray | Tensor
 
 
@@ -136,7 +136,7 @@ def sample(x: Tensor, changes: Sequence[Geometric], draws: Sequence[torch.Genera
 
 def signed(n: int, k: int, draws: torch.Generator) -> np.ndarray:  # (k, n)
     """k numbers from [-1, 1) for each of n samples."""
-    return 2 * uniform(n, k, draws).cpu().numpy() - 1
+    return 2 * drawn(n, k, draws) - 1
 
 
 class Rotate(Geometric):

@@ -9,7 +9,8 @@ from torch.nn import functional as F
 
 from steepest.core.errors import SettingError, nearest
 from steepest.core.knob import knob, option
-from steepest.regularizers.augment.common import Augmentation, hide, refuse_but_images, shift, spread, uniform, windows
+from steepest.regularizers.augment.common import Augmentation, hide, passes, refuse_but_images, shift, spread, windows
+from steepest.regularizers.augment.draws import drawn
 from steepest.regularizers.base import BatchError
 
 # What lies beyond the edge, and torch's name for it.
@@ -21,6 +22,10 @@ def flip(x: Tensor, chosen: Tensor, axis: int = -1) -> Tensor:
     refuse_but_images(x)
     if chosen.dtype != torch.bool or chosen.shape != (len(x),):
         raise BatchError(f"flip of {len(x)} images needs as many booleans, not {tuple(chosen.shape)} of {chosen.dtype}")
+    if fast := passes(x):
+        found, none = torch.empty(x.shape, dtype=x.dtype), np.zeros(len(x), np.bool_)
+        fast.mirror(x.contiguous().numpy(), found.numpy(), *(chosen.cpu().numpy(), none)[:: 1 if axis in (-1, 3) else -1])
+        return found
     mirrored = x.flip(axis)
     if x.is_floating_point():
         return torch.lerp(x, mirrored, spread(chosen, x))  # at weights 0 and 1 it is exact, and far faster than where
@@ -69,7 +74,7 @@ class Flip(Augmentation):
 
     use = "Where a mirrored image means the same: natural images, horizontally; views from above, also vertically. First to try."
     hurts = "Digits, letters, road signs, left and right hands: the label changes with the mirror."
-    cost = "Two to three copies of the batch."
+    cost = "One copy of the batch for each axis."
     measured = (
         "At its defaults: -2.42 points of accuracy [-3.34, -1.50] on 200 digits with a small convolutional network (92.0 % without it, "
         "n = 20 seeds); 1.06 times the step."
@@ -81,11 +86,11 @@ class Flip(Augmentation):
 
     def augment(self, x, draws):
         refuse_but_images(x)
-        across, down = uniform(len(x), 2, draws)
+        across, down = drawn(len(x), 2, draws)
         if self.horizontal:
-            x = flip(x, across < self.horizontal)
+            x = flip(x, torch.from_numpy(across < self.horizontal))
         if self.vertical:
-            x = flip(x, down < self.vertical, -2)
+            x = flip(x, torch.from_numpy(down < self.vertical), -2)
         return x
 
 
@@ -116,7 +121,7 @@ class Crop(Augmentation):
         height, width = (self.size or n for n in x.shape[2:])
         # One more than the largest corner: how many places there are. Below one, crop says what is wrong.
         places = (n + 2 * self.padding - side + 1 for n, side in zip(x.shape[2:], (height, width), strict=True))
-        top, left = ((u * n).long() for u, n in zip(uniform(len(x), 2, draws), places, strict=True))
+        top, left = (torch.from_numpy((u * n).astype(np.int64)) for u, n in zip(drawn(len(x), 2, draws), places, strict=True))
         return crop(x, top, left, height, width, self.padding, self.border)
 
 
@@ -151,7 +156,7 @@ class Erase(Augmentation):
         if x.dtype == torch.uint8 and not 0 <= self.fill <= 1:
             raise BatchError(f"Erase.fill = {self.fill:g} is outside [0, 1], and the images are bytes")
         height, width = x.shape[2:]
-        chance, area, shape, down, across = uniform(len(x), 5, draws).cpu().numpy()  # where small things are done in half the time
+        chance, area, shape, down, across = drawn(len(x), 5, draws)
         area = (self.smallest + area * (self.largest - self.smallest)) * height * width
         ratio = self.aspect ** (2 * shape - 1)
         tall, wide = (np.clip(np.rint(np.sqrt(a)), 1, n) for a, n in ((area * ratio, height), (area / ratio, width)))

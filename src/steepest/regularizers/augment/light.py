@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from steepest.core.knob import knob
-from steepest.regularizers.augment.common import Augmentation, as_light, floats_like, passes, per_sample, refuse_but_light, spread, uniform
+from steepest.regularizers.augment.common import Augmentation, as_light, floats_like, passes, per_sample, refuse_but_light, spread
+from steepest.regularizers.augment.draws import drawn
 from steepest.regularizers.pixels import as_numbers
 
 # How bright red, green and blue appear (ITU-R 601).
@@ -149,5 +150,5 @@ class Contrast(Augmentation):
 
 
 def around_one(x: Tensor, strength: float, draws: torch.Generator) -> Tensor:
-    (u,) = uniform(len(x), 1, draws)
-    return 1 + (2 * u - 1) * strength
+    (u,) = drawn(len(x), 1, draws)
+    return torch.from_numpy(1 + (2 * u - 1) * strength)

@@ -7,6 +7,11 @@ compare them.
 import numpy as np
 from numba import njit
 
+from steepest.regularizers.augment.counted import exchange, forget, noise
+from steepest.regularizers.augment.lights import lights
+
+__all__ = ["exchange", "forget", "hide", "lights", "mirror", "noise", "shade", "shift", "warp", "warp_bytes"]
+
 
 @njit(cache=True, nogil=True)
 def shift(x, found, down, right):  # (N, C, rows, columns) both; (N,) whole numbers
@@ -31,6 +36,27 @@ def shift(x, found, down, right):  # (N, C, rows, columns) both; (N,) whole numb
                     line[k] = 0
                 for k in range(high, columns):
                     line[k] = 0
+
+
+@njit(cache=True, nogil=True)
+def mirror(x, found, across, down):  # (N, C, rows, columns) both; (N,) both
+    """Read backwards, a plane is mirrored both ways; one that is to be mirrored one way alone gets its lines exchanged."""
+    n, channels, rows, columns = x.shape
+    size = rows * columns
+    for i in range(n):
+        for c in range(channels):
+            source, target = x[i, c].reshape(size), found[i, c].reshape(size)
+            if across[i]:
+                last = np.uint64(size - 1)  # without a sign, which Numba would look at
+                for k in range(size):
+                    target[k] = source[last - np.uint64(k)]
+            else:
+                for k in range(size):
+                    target[k] = source[k]
+            for r in range(rows // 2 if across[i] != down[i] else 0):
+                upper, lower = found[i, c, r], found[i, c, rows - 1 - r]
+                for k in range(columns):
+                    upper[k], lower[k] = lower[k], upper[k]
 
 
 @njit(cache=True, nogil=True)
