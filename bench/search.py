@@ -38,7 +38,7 @@ ROOT = Path(__file__).parent.parent
 sys.path.append(str(ROOT / "experiments"))
 from small import TASKS, Small  # noqa: E402 (it lies beside the experiments that share it)
 
-FOUND = Path("/tmp/wk/search_try.jsonl")
+FOUND = ROOT / "docs" / "results" / "search.jsonl"
 BUDGET = 16
 SHOWN = (1, 2, 4, 8, 16)
 # What was spent, in epochs, and the best loss by then.

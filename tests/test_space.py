@@ -359,8 +359,11 @@ def test_the_order_is_greedy():
     assert greedy([[0.0, 0.2, 1.0], [1.0, 0.2, 0.0]], 3) == [1, 0, 2]
     assert greedy([[0.5, 0.1, 2.0], [0.5, 0.1, 2.0], [0.5, 1.0, 0.0]], 3) == [1, 2, 0]
     assert greedy([], 3) == [0, 1, 2]
-    assert regrets([0.2, 0.1, None, 0.1 * e, 100.0, inf]) == pytest.approx([0.6931472, 0, 2.3025851, 1, 2.3025851, 2.3025851])
-    assert regrets([None, None]) == pytest.approx([log(10)] * 2)
+    # Twice the weight, twice the say.
+    assert greedy([[0.0, 0.6], [0.5, 0.0]], 2) == [0, 1] and greedy([[0.0, 0.6], [0.5, 0.0]], 2, [1.0, 2.0]) == [1, 0]
+    # Of ln 2, 0, 1 and ln 1000 above the best the median is (ln 2 + 1) / 2.
+    assert regrets([0.2, 0.1, None, 0.1 * e, 100.0, inf]) == pytest.approx([2 * log(2) / (log(2) + 1), 0, 1, 1, 1, 1])
+    assert regrets([None, None]) == regrets([None, inf]) == [1, 1] and regrets([0.1, 0.1, 0.1]) == [0, 0, 0]
 
 
 def test_a_family_does_not_help_itself():

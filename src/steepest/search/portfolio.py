@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
-from math import isfinite, log
+from math import exp, inf, isfinite, log
+from statistics import median
 from typing import Any
 
 from steepest.search.dimension import Dimension, text
@@ -19,8 +20,8 @@ from steepest.search.jobs import Point
 from steepest.search.space import Space
 from steepest.train.recipe import Recipe
 
-# A loss ten times the best is as bad as any: one task on which a recipe fails shall not decide the order alone.
-WORST = log(10)
+# One task on which a recipe fails shall not decide the order alone.
+WORST = 1.0
 # The recipe that a search began with comes behind so many: what two trainings promise is the portfolio's promise.
 FIRST = 2
 
@@ -65,11 +66,16 @@ def portfolio() -> Portfolio:
 
 
 def regrets(losses: Sequence[float | None]) -> list[float]:
-    """The logarithm of each loss over the task's best, from 0 to WORST."""
-    known = [x for x in losses if x is not None and isfinite(x) and x > 0]
-    if not known:
+    """From 0 for the task's best recipe to WORST for its median one, by the logarithms of losses; what is worse still counts no more.
+
+    So each task says as much as any other, whether its losses span a tenth or a decade.
+    """
+    logs = [log(x) for x in losses if x is not None and isfinite(x) and x > 0]
+    if not logs:
         return [WORST] * len(losses)
-    return [WORST if x is None or not isfinite(x) else min(log(max(x, min(known)) / min(known)), WORST) for x in losses]
+    best, span = min(logs), median(logs) - min(logs)
+    scaled = [log(max(x, exp(best))) - best if x is not None and isfinite(x) else inf for x in losses]
+    return [min(x / span, WORST) if span else WORST * (x > 0) for x in scaled]
 
 
 def greedy(regrets: Sequence[Sequence[float]], count: int, weights: Sequence[float] | None = None) -> list[int]:
