@@ -59,17 +59,14 @@ class Guard:
         mean, away = self.mean, abs(loss - self.mean)
         if spikes and self.seen >= self.WARM and loss > mean + self.FAR * self.spread and loss > self.start + abs(self.start):
             return Bad("spike", f"{loss:.4g}")
-        self.seen += 1
-        self.fresh += 1
-        self.recent += (1 / self.fresh if self.fresh < self.WARM else 1 / self.WARM) * (loss - self.recent)
-        if self.seen > self.WARM:
-            weight = 1 / self.WARM
-        else:
-            weight = 1 / self.seen
-            self.start = loss if self.seen == 1 else max(self.start, loss)
-        if self.seen > 1:
-            self.spread += weight * (away - self.spread)
-        self.mean += weight * (loss - mean)
+        self.seen = seen = self.seen + 1
+        self.fresh = fresh = self.fresh + 1
+        self.recent += (loss - self.recent) / min(fresh, self.WARM)
+        if seen <= self.WARM:
+            self.start = loss if seen == 1 else max(self.start, loss)
+        if seen > 1:
+            self.spread += (away - self.spread) / min(seen, self.WARM)
+        self.mean = mean + (loss - mean) / min(seen, self.WARM)
         return None
 
     @property

@@ -78,11 +78,14 @@ class Loop:
         s, guard, course, rate, record = self.session, self.session.guard, self.session.course, self.session.rate.read, self.record
         always = s.recipe.run.on_nan == "skip"
         began, evaluation = perf_counter() - self.seconds, None
+        moments, by_steps = self.moments, self.evaluations[1] == "steps"
         s.model.train()
         while True:
             k, loss = self.k, nan
             done = k >= s.steps
-            bad = self.take() if done or self.due(k, evaluation is not None) else None
+            # Most steps have nothing to ask.
+            special = done or k % moments == 0 or evaluation is not None or self.moment is None
+            bad = self.take() if special and (done or self.due(k, evaluation is not None)) else None
             evaluation = None
             if done and not bad:
                 return
@@ -104,7 +107,7 @@ class Loop:
             if fresh:
                 record.step(k, loss, lr, self.seconds)
             self.k = k + 1
-            if self.evaluates(k, epoch, ends):
+            if (ends or by_steps) and self.evaluates(k, epoch, ends):
                 evaluation = self.evaluate()
             if watch and (numbers := watch(k) | (self.overfitting(evaluation) if evaluation else {})) and fresh:
                 record.write("health", k, numbers=numbers)
