@@ -100,7 +100,7 @@ def test_a_command_of_ones_own(place: Path, capsys: pytest.CaptureFixture[str]) 
         capsys, "tune", "--space", "own.toml", "--", "python", "train.py", "{lrr}"
     )
     assert "a command of your own needs --space FILE" in refused(capsys, "tune", "--", "python", "train.py")
-    assert "--recipe, --set and --folds are about tasks" in refused(capsys, "tune", "--folds", "3", "--", "python", "train.py")
+    assert "--recipe, --set, --folds and --centre are about tasks" in refused(capsys, "tune", "--folds", "3", "--", "python", "train.py")
     assert "has no group" in refused(capsys, "tune", "--space", "own.toml", "--metric-regex", "x", "--", "python", "{lr}", "{width}")
 
 

@@ -21,11 +21,13 @@ from steepest.search.jobs import WAIT, Answer, Job, Result, Seen, Wait
 from steepest.search.log import Log, StudyError
 from steepest.search.own import Study, own_space
 from steepest.search.plan import Plan
+from steepest.search.planning import planned
 from steepest.search.pool import Here
 from steepest.search.shared import lay, lift
 from steepest.search.tune import Search, resumed
 from steepest.tasks import TASKS
 from steepest.train import taskfile
+from steepest.train.finding import find_rate
 from steepest.train.recipe import Recipe
 
 
@@ -545,3 +547,41 @@ def test_data_in_a_file_are_the_same(tmp_path: Path) -> None:
 
 def test_the_space_of_these_tests() -> None:
     assert {d["name"] for d in SPACE} == {"lr", "model.width"}
+
+
+def test_tune_in_one_call(tmp_path):
+    small, recipe = TASKS["digits-mlp"](), Recipe({"stop": {"epochs": 1}})
+    space = {"optimizer.lr": [1e-3, 1e-2], "only": True}
+    found = sp.tune(small, budget="2runs", recipe=recipe, space=space, folder=tmp_path / "study", strategy="random")
+    assert set(found.answer.point) == {"optimizer.lr"} and sp.load(found.folder, small) is not None
+    assert sp.Recipe.load(tmp_path / "study" / "recipe.toml")["optimizer.lr"] == found.answer.point["optimizer.lr"]
+    with pytest.raises(SettingError, match="budget = '2cows'"):
+        sp.tune(small, budget="2cows", folder=tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
+def test_rates_are_centred_by_a_range_test(tmp_path):
+    """The rate that the test suggests lies in the middle of what is left of the range; other dimensions stay; the cost is counted."""
+    small, recipe = TASKS["digits-mlp"](), Recipe({"stop": {"epochs": 2}, "run": {"threads": 1}})
+    space = {
+        "optimizer.rule": ["adamw", "momentum"],
+        "optimizer.lr": {"low": 1e-5, "high": 1.0, "log": True},
+        "batch.size": [32, 64],
+        "only": True,
+    }
+    wide, _ = planned(small, base=recipe, space=space, budget="8runs")
+    plan, _ = planned(small, base=recipe, space=space, budget="8runs", centre=True)
+    (before, after) = ({d.name: d for d in made.spaces.dimensions} for made in (wide, plan))
+    assert [*before] == [*after] and before["batch.size"] == after["batch.size"]
+    (name,) = (name for name, d in after.items() if d.path == "optimizer.lr")
+    suggestion = find_rate(small, recipe.replace({"batch.size": 32}), low=1e-5, high=10.0).suggestion
+    assert suggestion and after[name].range == pytest.approx((suggestion / 10, min(suggestion * 10, 1.0)))
+    assert (
+        "lies around" in plan.centred["words"][0] and 0 < plan.centred["epochs"] < 8 and plan.epochs == wide.epochs - plan.centred["epochs"]
+    )
+    with pytest.raises(SettingError, match="and a training of 2 is not left; give more, or leave centre out"):
+        planned(small, base=recipe, space=space, budget="1runs", centre=True)
+    found = sp.tune(small, budget="5runs", recipe=recipe, space=space, folder=tmp_path / "study", strategy="random", centre=True)
+    assert Plan.begun(records.study(tmp_path / "study").begin).centred["words"] and found.metrics
+    with pytest.raises(SettingError, match="there is nothing to centre"):
+        planned(small, base=recipe, space={"batch.size": [32, 64], "only": True}, budget="8runs", centre=True)

@@ -30,6 +30,7 @@ _WHERE = {
     "search": "steepest.search",
     "tasks": "steepest.tasks",
     "train": "steepest.train",
+    "tune": "steepest.search.planning",
     "watch": "steepest.watch",
 }
 

@@ -51,6 +51,7 @@ def tune(
         float | None, typer.Option("--limit", metavar="SECONDS", help="After so long without a step a trial is taken to hang, and is lost.")
     ] = None,
     patient: Annotated[bool, typer.Option("--patient", help="Go on also where little gain is likely.")] = False,
+    centre: Annotated[bool, typer.Option("--centre", help="First cut each range of lr to what a range test says of this model.")] = False,
     out: Annotated[Path | None, typer.Option("--out", metavar="FOLDER", help="Where the study goes; studies/TASK-1 if left out.")] = None,
     again: Annotated[Path | None, typer.Option("--resume", metavar="STUDY", help="Go on with a study, exactly.")] = None,
 ) -> None:
@@ -66,6 +67,7 @@ def tune(
 
     with stoppable():
         from steepest.search.plan import Plan
+        from steepest.search.planning import planned
         from steepest.search.tune import Search, resumed
 
         count = workers if workers is not None else cores() // max(threads, 1)
@@ -83,30 +85,16 @@ def tune(
             "strategy": strategy or ("tpe" if stopper or len(words) > 1 else "steepest"), "stopper": stopper,
         }  # fmt: skip
         if len(words) > 1:
-            if recipe or changes or folds:
-                raise SettingError("--recipe, --set and --folds are about tasks; a command of your own is all in its words")
+            if recipe or changes or folds or centre:
+                raise SettingError("--recipe, --set, --folds and --centre are about tasks; a command of your own is all in its words")
             plan = Plan(**said, **of_command(words, space, objective, regex, maximize))
         else:
             if regex or maximize:
                 raise SettingError("--metric-regex and --maximize are about a command of your own; a task knows its metrics")
-            plan = Plan(**said, **of_task(words[0], recipe, changes or [], space, objective or ""), folds=folds)
+            base = base_recipe(words[0], recipe)
+            said |= {"objective": objective or "", "folds": folds, "centre": centre}
+            plan, _ = planned(words[0], base=base, changes=changes or (), space=space, **said)
         follow(Search(plan, out or free(Path(FOLDER), plan.name), workers=count, silence=limit))
-
-
-def of_task(said: str, recipe: str | None, changes: list[str], space: Path | None, objective: str) -> dict[str, Any]:
-    from steepest.search.defaults import space_of
-    from steepest.search.plan import full_of, objectives
-    from steepest.search.told import load_space
-    from steepest.train import taskfile
-
-    task, facts = taskfile.find(said)
-    base = base_recipe(said, recipe).set_text(changes)
-    base.check(task.factories)
-    found = load_space(space, task, base) if space else space_of(task, base)
-    return {
-        "name": facts["name"], "task": facts, "base": base.toml(), "full": full_of(base), "space": tuple(found.facts()),
-        **objectives(task, objective),
-    }  # fmt: skip
 
 
 def base_recipe(task: str, said: str | None) -> Any:

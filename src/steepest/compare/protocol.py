@@ -14,9 +14,9 @@ from steepest.compare.plan import Comparison
 from steepest.core.errors import SettingError
 from steepest.core.task import Task
 from steepest.search.log import StudyError
-from steepest.search.plan import objectives, usual_base
+from steepest.search.plan import objectives
+from steepest.search.planning import known
 from steepest.search.tune import Search
-from steepest.train import taskfile
 from steepest.train.evaluation import watched
 from steepest.train.recipe import Recipe
 
@@ -77,13 +77,7 @@ class Wanted:
 
 def asked(wanted: Wanted, said: str | Task) -> tuple[Comparison, Task | None]:
     """What a task by its name, or file, is asked; with the task where only this process knows it."""
-    if isinstance(said, Task):
-        task, facts, base = said, {"name": said.name or "task"}, wanted.base or Recipe()
-    else:
-        task, facts = taskfile.find(said)
-        base = wanted.base or usual_base(said)
-    base = base.set_text(wanted.changes)
-    base.check(task.factories)
+    task, facts, base = known(said, wanted.base, wanted.changes)
     return wanted.plan(task, facts, base), task if isinstance(said, Task) else None
 
 

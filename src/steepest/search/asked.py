@@ -63,6 +63,11 @@ class Asked(ABC):
         return self.better == "higher"
 
     @property
+    def seconds(self) -> float:
+        """How long it may take, at most."""
+        return self.limit.seconds
+
+    @property
     @abstractmethod
     def epochs(self) -> float:
         """What may be trained."""

@@ -1,6 +1,6 @@
 """All that the decisions of a study follow from, as one value that its record keeps."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from math import ceil, isfinite
 from pathlib import Path
@@ -44,6 +44,8 @@ class Plan(Asked):
     # Of those, the ones of which more is better.
     higher: tuple[str, ...] = ()
     folds: int = 0
+    # Of range tests that centred the rates before the study began: their `words`, and the `epochs` and `seconds` that they took.
+    centred: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -53,7 +55,11 @@ class Plan(Asked):
     @property
     def epochs(self) -> float:
         """What may be trained. An epoch of k folds is k epochs."""
-        return self.limit.epochs(self.full) / max(self.folds, 1)
+        return (self.limit.epochs(self.full) - self.centred.get("epochs", 0.0)) / max(self.folds, 1)
+
+    @property
+    def seconds(self) -> float:
+        return self.limit.seconds - self.centred.get("seconds", 0.0)
 
     @cached_property
     def spaces(self) -> Space:

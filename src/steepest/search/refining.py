@@ -84,8 +84,8 @@ def promising(space: Space, history: History, full: int, new: Sequence[Point]) -
         for alpha in (0.03, 0.3)
     ]
     model = max(models, key=lambda m: m.log_marginal_likelihood_value_)
-    means, deviations = model.predict(np.array([[*encoded(space, point), 0.0] for point in new]), return_std=True)
-    best = model.predict(np.hstack([x[:, :-1], np.zeros((len(x), 1))])).min()
+    means, deviations = map(np.asarray, model.predict(np.array([[*encoded(space, point), 0.0] for point in new]), return_std=True))
+    best = np.asarray(model.predict(np.hstack([x[:, :-1], np.zeros((len(x), 1))]))).min()
     z = (best - means) / np.maximum(deviations, 1e-9)
     return int((deviations * (z * norm.cdf(z) + norm.pdf(z))).argmax())
 

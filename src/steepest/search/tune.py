@@ -50,7 +50,7 @@ class Search:
         except BaseException:
             self.log.close()
             raise
-        self.clock = Clock(self.log, self.decisions, plan.limit.seconds, plan.full, self.workers)
+        self.clock = Clock(self.log, self.decisions, plan.seconds, plan.full, self.workers)
 
     def run(self) -> Iterator[Event | Any]:
         """All that happens; the last is the answer."""
@@ -107,7 +107,7 @@ def resumed(folder: Path, budget: str | None = None, **settings: Any) -> Search:
         )
     search = Search(plan, folder, fresh=False, **settings)
     if budget:
-        search.decisions.epochs, search.clock.seconds = changed.epochs, changed.limit.seconds
+        search.decisions.epochs, search.clock.seconds = changed.epochs, changed.seconds
         search.log.event("changed", f"resumed with a budget of {changed.limit}")
     return search
 
