@@ -25,7 +25,7 @@ SMALL = {
 
 
 def test_all_are_here() -> None:
-    assert {path.stem for path in EXPERIMENTS.glob("*.py")} == {*SMALL, "common", "runs", "cards", "grounds", "tasks", "portfolio", "small"}
+    assert {path.stem for path in EXPERIMENTS.glob("*.py")} == {*SMALL, "common", "runs", "cards", "grounds", "tasks", "portfolio", "small", "comparisons"}
 
 
 @pytest.mark.slow

@@ -13,12 +13,12 @@ from rich.text import Text
 from steepest.cli.console import console, show, show_json
 from steepest.cli.notation import number
 from steepest.cli.runs import STYLES, printable, span
-from steepest.cli.verdicts import show_verdicts
+from steepest.cli.verdicts import show_verdicts, understood
 from steepest.cli.words import told
 from steepest.core.errors import SettingError
 from steepest.records import RecordError, Study, comparisons, is_study, study
 from steepest.records.schema import strict
-from steepest.records.studies import NAME, readable, score_of
+from steepest.records.studies import NAME, score_of
 
 FOLDER = "studies"
 # Rows of the table of trials.
@@ -31,10 +31,7 @@ def find_study(name: str) -> Path | None:
 
 
 def show_study(folder: Path, as_json: bool = False, optuna: Path | None = None) -> None:
-    try:
-        found, problems = readable(folder)
-    except RecordError as wrong:
-        raise SettingError(printable(str(wrong))) from None
+    found, problems = understood(folder)
     if optuna and found.is_comparison:
         raise SettingError(f"{folder} is a comparison: its methods have spaces of their own, and Optuna's dashboard shows one")
     if optuna:

@@ -93,7 +93,11 @@ def tune(
                 raise SettingError("--metric-regex and --maximize are about a command of your own; a task knows its metrics")
             base = base_recipe(words[0], recipe)
             said |= {"objective": objective or "", "folds": folds, "centre": centre}
+            if centre:
+                say(console(), "range tests, so that rates are searched where this model bears them")
             plan, _ = planned(words[0], base=base, changes=changes or (), space=space, **said)
+            for sentence in plan.centred.get("words", ()):
+                say(console(), sentence)
         follow(Search(plan, out or free(Path(FOLDER), plan.name), workers=count, silence=limit))
 
 

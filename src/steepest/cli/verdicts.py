@@ -24,10 +24,7 @@ LEGEND = "first: how often it ranks first when seeds are drawn again; reached: r
 
 
 def show_verdicts(folder: Path) -> None:
-    try:
-        found, problems = readable(folder)
-    except RecordError as wrong:
-        raise SettingError(printable(str(wrong))) from None
+    found, problems = understood(folder)
     out = console()
     if out.is_terminal:
         show(out, *page(found, problems))
@@ -127,6 +124,14 @@ def show_several(folder: Path, as_json: bool = False) -> None:
         print(printable(name), printable(text), sep="\t")
     for text in words:
         print(printable(text))
+
+
+def understood(folder: Path) -> tuple[Study, list[str]]:
+    """All of a study that can be read; without its first line there is nothing to understand it by."""
+    found, problems = readable(folder)
+    if problems and not found.begin:
+        raise SettingError(printable(problems[0]))
+    return found, problems
 
 
 # --- the table --------------------------------------------------------------------------------------

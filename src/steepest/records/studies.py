@@ -82,15 +82,13 @@ def study(folder: str | os.PathLike[str]) -> Study:
 
 
 def readable(folder: Path) -> tuple[Study, list[str]]:
-    """All lines that can be read, and what is wrong with the others. Without its first line there is nothing to understand it by."""
+    """All lines that can be read, and what is wrong with the others."""
     found, problems = Study(folder), []
     for place, line in whole(folder / NAME):
         try:
             add(found, checked(folder / NAME, place, line))
         except RecordError as wrong:
             problems.append(str(wrong))
-    if problems and not found.begin:
-        raise RecordError(problems[0])
     return found, problems
 
 

@@ -6,11 +6,11 @@ from typing import Any
 
 from steepest.records.comparisons import NAME, several
 from steepest.records.schema import RecordError
+from steepest.records.studies import readable
 from steepest.report import contrasts, results, words
 from steepest.report.contest import UNLIKE, Contest, is_comparison, known, table_of
 from steepest.report.parts import Column, Figure, Html, Section, Table, bullets, shown, table, tag
 from steepest.report.results import METHOD
-from steepest.report.study import read_study
 
 # What a cost is called.
 COSTS = {"steps": "steps", "seconds": "time"}
@@ -57,7 +57,7 @@ def opened(folder: Path, whole: dict[str, Any], problems: list[str]) -> list[Con
     )
     inside = [folder / name for name in names if (folder / name).resolve().parent == folder.resolve()]
     there = [path for path in inside if is_comparison(path)]
-    return [Contest(found, [], wrong) for found, wrong in map(read_study, there)]
+    return [Contest(found, [], wrong) for found, wrong in map(readable, there)]
 
 
 def overview(whole: dict[str, Any], contests: list[Contest]) -> Html:

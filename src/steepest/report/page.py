@@ -14,6 +14,7 @@ from pathlib import Path
 import steepest
 from steepest.records import is_run, is_study
 from steepest.records.comparisons import is_several
+from steepest.records.studies import readable
 from steepest.report import across, comparison, many, single, study, words
 from steepest.report.contest import Contest, is_comparison
 from steepest.report.parts import Html, Section, html, joined, section, tag
@@ -84,7 +85,7 @@ def read_all(folder: Path) -> list[Story]:
 
 
 def of_study(folder: Path) -> Page:
-    found, problems = study.read_study(folder)
+    found, problems = readable(folder)
     stories = read_all(folder)
     return Page(
         folder.resolve().name, f"A study of {len(found.trials)} trials", study.sections(found, problems, stories), methods_of(stories)
@@ -92,7 +93,7 @@ def of_study(folder: Path) -> Page:
 
 
 def of_comparison(folder: Path) -> Page:
-    found, problems = study.read_study(folder)
+    found, problems = readable(folder)
     methods = Contest(found, [], []).order
     return Page(
         folder.resolve().name,

@@ -4,30 +4,14 @@ import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from math import isfinite
-from pathlib import Path
 from typing import Any
 
 from steepest.records import Study, number
-from steepest.records.lines import whole
-from steepest.records.schema import RecordError
-from steepest.records.studies import NAME, add
-from steepest.records.summary import checked
 from steepest.report import decided, many, words
 from steepest.report.meanings import lowered
 from steepest.report.parts import Column, Html, Section, Table, bullets, facts, shown, table, tag
 from steepest.report.reading import Story, attempt, flat, toml
 from steepest.report.tried import cell, course, last_results, mattered, slices, value
-
-
-def read_study(folder: Path) -> tuple[Study, list[str]]:
-    """All lines that can be read, and what is wrong with the others."""
-    found, problems = Study(folder), []
-    for place, line in whole(folder / NAME):
-        try:
-            add(found, checked(folder / NAME, place, line))
-        except RecordError as wrong:
-            problems.append(str(wrong))
-    return found, problems
 
 
 def sections(found: Study, problems: Sequence[str], stories: Sequence[Story]) -> list[Section]:
