@@ -79,12 +79,12 @@ def of_depth(depth: int) -> Contest:
 CONTESTS = {
     "rules": Contest(
         "Rules on digits", "The MLP of digits-mlp, 20 epochs; the rule's own knobs are searched.", builtin("digits-mlp"),
-        {"rules": RULES, "preset": "usual"},
+        {"rules": RULES, "preset": "usual", "objective": "loss"},
     ),
     "schedules": Contest(
         "Schedules on digits", "The same network, 20 epochs of SGD with momentum, whose knobs are searched.", builtin("digits-mlp"),
         {
-            "schedules": ["constant", "linear", "cosine", "step", "one_cycle", "warmup_cosine"], "preset": "quick",
+            "schedules": ["constant", "linear", "cosine", "step", "one_cycle", "warmup_cosine"], "preset": "quick", "objective": "loss",
             "recipe": epochs(20, optimizer={"rule": "momentum", "lr": 0.05}),
         },
     ),
@@ -107,7 +107,7 @@ def line_of(name: str, found: Compared) -> dict[str, Any]:
     return {
         "name": name, "cost": head, "rows": found.table(), "sentences": str(found).splitlines(),
         "flags": [flag["words"] for flag in found.facts["flags"]], "target": (found.facts["target"] or {}).get("words"),
-        "epochs": found.study.epochs, "seconds": found.study.seconds,
+        "share": found.study.begin["comparison"]["points"], "epochs": found.study.epochs, "seconds": found.study.seconds,
         "machine": f"{platform.machine()}, {os.cpu_count()} cores", "version": sp.__version__,
     }  # fmt: skip
 
@@ -120,7 +120,7 @@ def known() -> dict[str, dict[str, Any]]:
 def section(name: str, x: dict[str, Any]) -> str:
     contest = CONTESTS[name]
     rows = [
-        f"| {row['method']} | {percent(row['mean'])} | {percent(row['low'])} to {percent(row['high'])} | {100 * row['first']:.0f} % |"
+        f"| {row['method']} | {' | '.join(cells(row, x['share']))} | {100 * row['first']:.0f} % |"
         f" {row['reached']} | {'' if row['epochs_to_target'] is None else format(row['epochs_to_target'], 'g')} |"
         for row in x["rows"]
     ]
@@ -134,8 +134,9 @@ def section(name: str, x: dict[str, Any]) -> str:
     return "\n\n".join(parts)
 
 
-def percent(x: float | None) -> str:
-    return "-" if x is None else f"{100 * x:.2f} %"
+def cells(row: dict[str, Any], share: bool) -> list[str]:
+    mean, low, high = ("-" if x is None else f"{100 * x:.2f} %" if share else f"{x:.4f}" for x in (row["mean"], row["low"], row["high"]))
+    return [mean, f"{low} to {high}"]
 
 
 def written(page: str, lines: dict[str, dict[str, Any]]) -> str:

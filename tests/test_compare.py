@@ -699,3 +699,10 @@ def test_what_is_no_choice_of_methods(axes: dict[str, list[str]], message: str) 
     with pytest.raises(SettingError) as caught:
         methods(BASE, mlp, **axes)
     assert str(caught.value).startswith(message)
+
+
+def test_equal_means_are_said_to_be_equal():
+    """The sum of differences that cancel is 1e-17, and no number of seeds settles that."""
+    scores = {"a": dict(enumerate([0.1, 0.2, 0.3, 0.4, 0.5, 0.7])), "b": dict(enumerate([0.2, 0.1, 0.4, 0.3, 0.7, 0.5]))}
+    found = conclude(scores, "max")
+    assert found.words[0].endswith("p = 1); the means are equal: there is no difference to settle") and found.verdicts[0].size == 0

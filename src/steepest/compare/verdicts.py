@@ -108,7 +108,9 @@ def outlook(verdict: Verdict, pair: Pair, left: int, matters: float | None) -> V
         return verdict
     tested, level = pair.tested, verdict.alpha / left
     by_rank = any(verdict.missed)
-    size = float(tested.mean()) if by_rank or matters is None else matters
+    mean = float(tested.mean())
+    mean = 0.0 if abs(mean) < 1e-9 * float(np.abs(tested).max()) else mean  # what rounding leaves of equal sums
+    size = mean if by_rank or matters is None else matters
     needed = seeds_for(size, float(tested.std(ddof=1)), level)
     more = None if needed is None else max(needed - verdict.n, 1)
     return replace(verdict, size=nan if by_rank else size, more=more)

@@ -36,6 +36,8 @@ def outlook(verdict: Verdict, points: bool, unit: str) -> str:
     if verdict.n < least:
         compared = "one comparison" if verdict.tests == 1 else f"{verdict.tests} comparisons"
         return f"{verdict.n} {unit} cannot settle {compared}, however they come out; it takes {least} or more"
+    if verdict.size == 0:
+        return "the means are equal: there is no difference to settle"
     what = f"a difference of {amount(verdict.size, verdict, points)}" if isfinite(verdict.size) else "it"
     if verdict.more is None:
         return f"more than 1,000 {unit} would be needed to settle {what}"
