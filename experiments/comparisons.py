@@ -106,7 +106,7 @@ def line_of(name: str, found: Compared) -> dict[str, Any]:
     head = found.study.begin["comparison"]["preset"]["words"]
     return {
         "name": name, "cost": head, "rows": found.table(), "sentences": str(found).splitlines(),
-        "flags": [flag["words"] for flag in found.facts["flags"]], "target": (found.facts["target"] or {}).get("words"),
+        "target": (found.facts["target"] or {}).get("words"),
         "share": found.study.begin["comparison"]["points"], "epochs": found.study.epochs, "seconds": found.study.seconds,
         "machine": f"{platform.machine()}, {os.cpu_count()} cores", "version": sp.__version__,
     }  # fmt: skip
@@ -129,8 +129,6 @@ def section(name: str, x: dict[str, Any]) -> str:
         "\n".join(["| method | mean | 95 % | first | reached | epochs to it |", "|---|---|---|---|---|---|", *rows]),
         "\n".join(f"- {sentence}" for sentence in x["sentences"]),
     ]  # fmt: skip
-    if x["flags"]:
-        parts.append("\n".join(f"- Undertuned: {words}" for words in x["flags"]))
     return "\n\n".join(parts)
 
 
