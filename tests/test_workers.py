@@ -70,7 +70,7 @@ def test_one_two_and_four_workers_find_the_same(tmp_path: Path) -> None:
     base = Recipe().replace({"stop.epochs": 3, "batch.size": 256, "optimizer.engine": "reference"})
     task, facts = taskfile.find("digits-mlp")
     space = tuple(space_of(task, base, ("adamw", "lion")).facts())
-    made = Plan("digits-mlp", space, "8runs", 3, task=facts, base=base.toml(), seed=1)
+    made = Plan(name="digits-mlp", space=space, budget="8runs", full=3, task=facts, base=base.toml(), seed=1)
     answers = {n: whole(Search(made, tmp_path / str(n), workers=n)) for n in (1, 2, 4)}
     assert lines(tmp_path / "1") == lines(tmp_path / "2") == lines(tmp_path / "4")
     assert answers[1][0].metrics == answers[2][0].metrics == answers[4][0].metrics

@@ -20,7 +20,7 @@ class Training:
     """Orders about a task carried out. `setup` says how the task is found, or is given it."""
 
     def __init__(self, setup: Order, task: Task | None = None, data: Data | None = None) -> None:
-        self.folds, self.costs = int(setup["folds"]), setup.get("costs", ())
+        self.folds, self.costs, self.facts = int(setup["folds"]), setup.get("costs", ()), setup.get("task")
         self.task = task or taskfile.again(setup["task"])[0]
         self.data = data or (lift(setup["data"]) if setup.get("data") else gather(self.task.data, **{"valid": 0} if self.folds else {}))
         # A trial's warnings would be those of hundreds; they are about settings that nobody has chosen yet.
@@ -33,7 +33,8 @@ class Training:
         recipe = Recipe.parse(order["recipe"], "")
         job, whole = Job.of_facts(order["job"]), order.get("whole")
         data = gather(self.task.data) if whole and self.folds else self.data
-        result = carry_out(job, recipe, self.task, data, folder, alive, folds=0 if whole else self.folds, costs=self.costs)
+        folds = 0 if whole else self.folds
+        result = carry_out(job, recipe, self.task, data, folder, alive, folds=folds, costs=self.costs, facts=self.facts)
         return {"result": result.facts()}
 
     def test(self, folder: Path) -> dict[str, float] | None:

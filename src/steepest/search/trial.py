@@ -21,7 +21,7 @@ from steepest.train.evaluation import watched
 from steepest.train.folder import RunError, locked
 from steepest.train.guard import TrainingError
 from steepest.train.recipe import Recipe
-from steepest.train.run import resume, train
+from steepest.train.run import described, resume, train
 
 # Told how many epochs of the job are done; it may raise to end the job.
 Alive = Callable[[float], None]
@@ -40,11 +40,20 @@ def place_of(folder: Path, trial: int) -> Path:
 
 
 def carry_out(
-    job: Job, recipe: Recipe, task: Task, data: Data | None, folder: Path, alive: Alive, *, folds: int = 0, costs: Sequence[str] = ()
+    job: Job,
+    recipe: Recipe,
+    task: Task,
+    data: Data | None,
+    folder: Path,
+    alive: Alive,
+    *,
+    folds: int = 0,
+    costs: Sequence[str] = (),
+    facts: dict[str, Any] | None = None,
 ) -> Result:
-    """Train the trial of a job to its epoch `stop`. Whatever goes wrong with it is its result."""
+    """Train the trial of a job to its epoch `stop`. Whatever goes wrong with it is its result. `facts`: how others find the task again."""
     try:
-        metrics, epochs = _trained(job, recipe, task, data, folder, alive, folds)
+        metrics, epochs = _trained(job, recipe, task, data, folder, alive, folds, facts)
     except Diverged as error:
         return Result("diverged", epochs=max(error.epochs - job.start, 1), error=str(error))
     except Exception as error:  # the task is the user's, and so is the model
@@ -60,15 +69,20 @@ def carry_out(
 
 
 def _trained(
-    job: Job, recipe: Recipe, task: Task, data: Data | None, folder: Path, alive: Alive, folds: int
+    job: Job, recipe: Recipe, task: Task, data: Data | None, folder: Path, alive: Alive, folds: int, facts: dict[str, Any] | None
 ) -> tuple[dict[str, float], int]:
     """Metrics, and how many epochs the trial has; of folds their means."""
     if not folds:
-        return go_to(job.stop, folder, recipe, task, data, alive)
+        return go_to(job.stop, folder, recipe, task, data, alive, facts)
     found = []
     for k in range(folds):
         part = fold(data or gather(task.data, valid=0), folds, k)
-        found.append(go_to(job.stop, folder / f"fold-{k}", recipe, task, part, lambda done, k=k: alive((k * job.stop + done) / folds)))
+        known = (facts or described(task)) | {"fold": {"number": k, "of": folds}}
+
+        def going(done: float, k: int = k) -> None:
+            alive((k * job.stop + done) / folds)
+
+        found.append(go_to(job.stop, folder / f"fold-{k}", recipe, task, part, going, known))
     return {name: fmean(metrics[name] for metrics, _ in found) for name in found[0][0]}, max(epochs for _, epochs in found)
 
 
@@ -103,9 +117,11 @@ class Diverged(SteepestError):
         self.epochs = epochs
 
 
-def go_to(stop: int, folder: Path, recipe: Recipe, task: Task, data: Data | None, alive: Alive) -> tuple[dict[str, float], int]:
+def go_to(
+    stop: int, folder: Path, recipe: Recipe, task: Task, data: Data | None, alive: Alive, facts: dict[str, Any] | None = None
+) -> tuple[dict[str, float], int]:
     """Train the run in a folder until epoch `stop`; the metrics of its best epoch so far, and how many epochs it has."""
-    steps = _steps(folder, recipe, task, data)
+    steps = _steps(folder, recipe, task, data, facts)
     if steps is not None:
         try:
             with closing(steps):
@@ -136,7 +152,7 @@ def _go(steps: Iterator[Any], stop: int, alive: Alive) -> None:
         raise Diverged(str(error), epoch + 1) from None
 
 
-def _steps(folder: Path, recipe: Recipe, task: Task, data: Data | None) -> Any:
+def _steps(folder: Path, recipe: Recipe, task: Task, data: Data | None, facts: dict[str, Any] | None) -> Any:
     """The steps of a new run, or of one to go on with; None if there is nothing left to do.
 
     A run that was left before its first line reached the disk is begun anew.
@@ -149,7 +165,7 @@ def _steps(folder: Path, recipe: Recipe, task: Task, data: Data | None) -> Any:
         if run and any((folder / "checkpoints").glob("step-*")):
             return resume(folder, task, data=data, health=0)
         shutil.rmtree(folder)
-    return train(task, recipe, folder=folder, data=data, health=0)
+    return train(task, recipe, folder=folder, data=data, health=0, facts=facts)
 
 
 def _wait_for(folder: Path) -> None:
