@@ -13,11 +13,9 @@ from pathlib import Path
 
 import pytest
 from comparisons import SHORT, SMALL_SPACE, write, write_many
+from shell import STEEPEST, refused, said
 from studies import TASK
 
-from steepest.cli.main import main
-
-STEEPEST = [sys.executable, "-W", "error", "-c", "from steepest.cli.main import main; main()"]
 SMALL = ["--space", "space.toml", *(x for change in SHORT for x in ("--set", change)), "--workers", "1"]
 RULES = ["--rules", "sgd,adamw", "--budget", "8runs", "--fresh", "6", *SMALL]
 
@@ -29,20 +27,6 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / f"{name}.py").write_text(TASK)
     (tmp_path / "space.toml").write_text(SMALL_SPACE)
     return tmp_path
-
-
-def said(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
-    main(list(argv))
-    return capsys.readouterr().out
-
-
-def refused(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
-    with pytest.raises(SystemExit) as end:
-        main(list(argv))
-    assert end.value.code == 2
-    err = capsys.readouterr().err
-    assert err.count("\n") == 1 and err.startswith("steepest: ")
-    return err
 
 
 def test_compare_show_list_and_once_more(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,12 +10,11 @@ import time
 from pathlib import Path
 
 import pytest
+from shell import STEEPEST, refused, said
 from studies import TASK
 
-from steepest.cli.main import main
 from steepest.cli.words import told
 
-STEEPEST = [sys.executable, "-W", "error", "-c", "from steepest.cli.main import main; main()"]
 SPACE = '[space]\nonly = true\n"optimizer.lr" = { low = 1e-3, high = 0.1, log = true }\n"model.width" = [4, 8]\n'
 SHORT = ["--set", "stop.epochs=2", "--set", "batch.size=16", "--set", "optimizer.engine=reference", "--workers", "1"]
 SCRIPT = """
@@ -34,20 +33,6 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "own.toml").write_text("[space]\nlr = { low = 1e-3, high = 0.1, log = true }\nwidth = [4, 8]\n")
     (tmp_path / "train.py").write_text(SCRIPT)
     return tmp_path
-
-
-def said(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
-    main(list(argv))
-    return capsys.readouterr().out
-
-
-def refused(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
-    with pytest.raises(SystemExit) as end:
-        main(list(argv))
-    assert end.value.code == 2
-    err = capsys.readouterr().err
-    assert err.count("\n") == 1 and err.startswith("steepest: ")
-    return err
 
 
 def test_tune_show_list_and_once_more(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
