@@ -3,17 +3,13 @@
 import csv
 import io
 import json
-import os
-import pty
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from comparisons import SHORT, SMALL_SPACE, write, write_many
-from shell import STEEPEST, refused, said
+from shell import on_a_terminal, refused, said, stopped
 from studies import TASK
 
 SMALL = ["--space", "space.toml", *(x for change in SHORT for x in ("--set", change)), "--workers", "1"]
@@ -160,37 +156,12 @@ def test_show_does_not_wait_for_torch(here: Path) -> None:
 
 
 def test_ctrl_c_and_on(here: Path) -> None:
-    heed = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731
-    argv = [*STEEPEST, "compare", "points.py", *RULES, "--out", "s"]
-    process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed)
-    path, until = here / "s" / "study.jsonl", time.monotonic() + 120
-    while not path.exists() or '"kind":"result"' not in path.read_text():
-        assert process.poll() is None and time.monotonic() < until
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate()
-    assert process.returncode == 130 and err == "" and out.splitlines()[-1] == "stopped; steepest compare --resume s goes on"
+    argv = ["compare", "points.py", *RULES, "--out", "s"]
+    code, out, err = stopped(here / "s", *argv)
+    assert code == 130 and err == "" and out.splitlines()[-1] == "stopped; steepest compare --resume s goes on"
 
 
 def test_the_table_on_a_terminal(here: Path) -> None:
     text = on_a_terminal("compare", "points.py", *RULES, "--out", "s")
     assert "\x1b[" in text and "of 16 trainings" in text and " left" in text and "best trial" in text and "1/6" in text and "━" in text
     assert "ranks first when seeds are drawn again" in text
-
-
-def on_a_terminal(*argv: str) -> str:
-    parent, child = pty.openpty()
-    process = subprocess.Popen([*STEEPEST, *argv], stdout=child, stderr=child, env=os.environ | {"TERM": "xterm", "COLUMNS": "100"})
-    os.close(child)
-    seen = b""
-    while True:
-        try:
-            chunk = os.read(parent, 1 << 16)
-        except OSError:
-            break
-        if not chunk:
-            break
-        seen += chunk
-    os.close(parent)
-    assert process.wait() == 0, seen.decode()
-    return seen.decode()

@@ -1,16 +1,12 @@
 """The verb tune as a person meets it, and what show and list say of studies."""
 
 import json
-import os
-import pty
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
-from shell import STEEPEST, refused, said
+from shell import on_a_terminal, refused, said, stopped
 from studies import TASK
 
 from steepest.cli.words import told
@@ -126,38 +122,15 @@ def test_when_every_trial_fails_the_first_error_is_said(place: Path, capsys: pyt
 
 
 def test_ctrl_c_and_on(place: Path) -> None:
-    argv = [*STEEPEST, "tune", "points.py", "--space", "space.toml", "--budget", "40runs", "--strategy", "random", "--out", "s", *SHORT]
-    # Tests started in the background hand down that Ctrl-C is not heeded.
-    heed = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731
-    process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed)
-    path = place / "s" / "study.jsonl"
-    until = time.monotonic() + 120
-    while not path.exists() or '"kind":"result"' not in path.read_text():
-        assert process.poll() is None and time.monotonic() < until
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate()
-    assert process.returncode == 130 and err == "" and out.splitlines()[-1] == "stopped; steepest tune --resume s goes on"
+    argv = ["tune", "points.py", "--space", "space.toml", "--budget", "40runs", "--strategy", "random", "--out", "s", *SHORT]
+    code, out, err = stopped(place / "s", *argv)
+    assert code == 130 and err == "" and out.splitlines()[-1] == "stopped; steepest tune --resume s goes on"
 
 
 def test_the_table_on_a_terminal(place: Path) -> None:
     """A real terminal: the table moves, and what stays are the words at the end."""
-    argv = [*STEEPEST, "tune", "points.py", "--space", "space.toml", "--budget", "2runs", "--strategy", "random", "--out", "s", *SHORT]
-    parent, child = pty.openpty()
-    process = subprocess.Popen(argv, stdout=child, stderr=child, env=os.environ | {"TERM": "xterm", "COLUMNS": "100"})
-    os.close(child)
-    seen = b""
-    while True:
-        try:
-            chunk = os.read(parent, 1 << 16)
-        except OSError:
-            break
-        if not chunk:
-            break
-        seen += chunk
-    os.close(parent)
-    assert process.wait() == 0
-    text = seen.decode()
+    argv = ["tune", "points.py", "--space", "space.toml", "--budget", "2runs", "--strategy", "random", "--out", "s", *SHORT]
+    text = on_a_terminal(*argv)
     assert "\x1b[" in text and "from" in text and "of 2 runs" in text and "━" in text and "best recipe: val accuracy" in text
 
 

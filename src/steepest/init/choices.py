@@ -24,7 +24,7 @@ class Choice(NamedTuple):
 
 
 # An embedding of so many rows is one of words: most are rare, and from a start of variance 1 their few steps lead nowhere. (On reviews
-# three models learn from 0.01 to 0.1, and next to nothing at 1; of 98 characters most are seen in every step, and 1 is best.)
+# three models learn at 0.03, and next to nothing at 1; of 98 characters most are seen in every step, and 1 is best.)
 MANY, SMALL = 1000, 0.03
 
 PlanFunction = Callable[[Site, Structure], Choice | None]
