@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 import typer
 from common import HERE
+from small import TASKS as SMALL
 
 import steepest as sp
 from steepest.compare.compared import Compared
@@ -53,7 +54,7 @@ def few_mnist(rows: int) -> sp.Task:
 
 
 def epochs(count: int, **more: Any) -> sp.Recipe:
-    return sp.Recipe({"stop": {"epochs": count}, "batch": {"size": 64}, "run": {"threads": 1}, **more})
+    return sp.Recipe({"stop": {"epochs": count}, "batch": {"size": 64}, "run": {"threads": 1}} | more)
 
 
 def on_mnist(rows: int, length: int, **budget: Any) -> Contest:
@@ -76,6 +77,14 @@ def of_depth(depth: int) -> Contest:
     return Contest(f"Initializers at depth {depth}", about, made, settings)
 
 
+def rules_on(name: str, what: str) -> Contest:
+    """One of the tasks that are made small."""
+    small = SMALL[name]
+    about = f"{what[0].upper()}{what[1:]}: {small.epochs} epochs of batches of 64; the rule's own knobs are searched."
+    settings = {"rules": RULES, "preset": "usual", "objective": "loss", "recipe": epochs(small.epochs)}
+    return Contest(f"Rules: {what}", about, small.task, settings)
+
+
 CONTESTS = {
     "rules": Contest(
         "Rules on digits", "The MLP of digits-mlp, 20 epochs; the rule's own knobs are searched.", builtin("digits-mlp"),
@@ -93,11 +102,14 @@ CONTESTS = {
     "mnist-500": on_mnist(500, 30, preset="quick"),
     "mnist-5000": on_mnist(5000, 8, preset="quick"),
     "mnist-50000": on_mnist(50_000, 2, budget="12runs", fresh=7),
-    "speech": Contest(
-        "Rules on spoken digits", "The convolutional network of spoken-digits, 8 epochs; the rule's own knobs are searched.",
-        builtin("spoken-digits"),
-        {"rules": ["momentum", "adamw", "muon"], "recipe": epochs(8, model={"name": "cnn"}), "budget": "11runs", "fresh": 7},
+    "rules-mnist": Contest(
+        "Rules on MNIST", "LeNet-5 on 55,000 images, 4 epochs of batches of 128; the rule's own knobs are searched.", builtin("lenet5-mnist"),
+        {"rules": RULES, "preset": "quick", "recipe": epochs(4, batch={"size": 128})},
     ),
+    "rules-cifar": rules_on("cnn-cifar10", "the small CNN on 4,000 images of CIFAR-10"),
+    "rules-speech": rules_on("spoken-digits", "a narrow CNN on 600 spoken digits"),
+    "rules-imdb": rules_on("lstm-imdb", "an LSTM on the first 60 words of 4,000 film reviews"),
+    "rules-letters": rules_on("char-lm", "an LSTM that foretells letters of Shakespeare"),
 }  # fmt: skip
 
 

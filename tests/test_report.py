@@ -256,6 +256,10 @@ def test_a_study_in_words_and_charts(study):
     assert shares == [{"name": "optimizer.lr", "share": 0.7}, {"name": "batch.size", "share": 0.1}] and "Widen <lr>." in found.text
 
 
+def test_a_folder_of_studies_holds_the_runs_of_their_trials(study):
+    assert [x.name for x in stories(study.parent)] == [f"{study.name}/trials/0000", f"{study.name}/trials/0001"]
+
+
 def test_a_study_with_a_torn_line_is_read(study, tmp_path):
     shutil.copytree(study, tmp_path / "torn")
     path = tmp_path / "torn" / "study.jsonl"

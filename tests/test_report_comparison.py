@@ -238,6 +238,21 @@ def test_over_all_tasks(several):
     known = json.loads((several / "comparison.json").read_text())["conclusion"]["profiles"]["steps"]
     assert [row["value"] for row in profile if row["method"] == "adamw"] == pytest.approx(known["shares"]["adamw"], rel=1e-4)
     assert "not reached" in found.text and f"steepest report {several}/lenet5-mnist" in found.text
+    scales = {json.dumps(x) for spec, _ in found.charts() for x in domains(spec)}
+    assert len(scales) == 1  # a method has one color, whatever its place on a task
+
+
+def domains(spec):
+    """Of the methods' colors."""
+    if isinstance(spec, dict):
+        own = spec.get("color")
+        if isinstance(own, dict) and own.get("field") == "method":
+            yield own["scale"]["domain"]
+        for part in spec.values():
+            yield from domains(part)
+    elif isinstance(spec, list):
+        for part in spec:
+            yield from domains(part)
 
 
 def test_several_tasks_with_a_broken_file(several, tmp_path):

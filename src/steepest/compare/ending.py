@@ -1,6 +1,7 @@
 """The end of a comparison: all that is said of it, as facts that its record holds."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from math import isfinite
 from pathlib import Path
 from statistics import fmean, median
@@ -13,9 +14,12 @@ from steepest.compare.entry import METHOD
 from steepest.compare.laying import best_of
 from steepest.compare.plan import Comparison
 from steepest.compare.training import Training
-from steepest.records import RecordError
+from steepest.records import RecordError, Run
 from steepest.search.jobs import Result, Seen
 from steepest.search.trial import place_of
+
+# Of fewer samples one is more than a tenth of a point.
+FEW = 1000
 
 
 def answer(plan: Comparison, seen: Seen, folder: Path, taken: Mapping[int, float]) -> dict[str, Any]:
@@ -41,7 +45,7 @@ def answer(plan: Comparison, seen: Seen, folder: Path, taken: Mapping[int, float
         "curves": {name: band([c for c in own if c]) for name, own in courses.items()},
         "target": {"value": target, "words": target_words(plan, target), "methods": times} if target is not None else None,
         "spent": {name: {"trainings": len(own), "epochs": sum(x.result.epochs for x in own)} for name, own in every.items()},
-        "notes": [*notes, *lost(made)],
+        "notes": [*notes, *lost(made), *coarse(plan, made, folder)],
     }  # fmt: skip
     top = min((x for x in fresh[best] if x.score is not None), key=lambda x: x.result.score, default=fresh[best][0])
     return {
@@ -159,3 +163,15 @@ def lost(made: Sequence[Training]) -> list[str]:
             names = listed(list(dict.fromkeys(x.job.point[METHOD] for x in wrong)))
             said.append(f"of {len(made)} trainings {len(wrong)} {status} ({names}), which {meaning}; the first: {wrong[0].result.error}")
     return said
+
+
+def coarse(plan: Comparison, made: Sequence[Training], folder: Path) -> Iterator[str]:
+    """Where a share can only take few values, most methods will share one."""
+    with suppress(RecordError, OSError, StopIteration):
+        begin = next(Run(place_of(folder, made[-1].job.trial)).lines("begin"))
+        count = int(begin.get("samples", {}).get("valid", FEW))
+        if plan.points and count < FEW:
+            yield (
+                f"validation has {count} samples: one of them is {100 / count:.2g} points, so that small differences cannot be seen; "
+                "--objective loss tells methods apart sooner"
+            )

@@ -23,6 +23,11 @@ class Data:
     valid: Part | None = None
     test: Part | None = None
 
+    def counts(self) -> dict[str, int]:
+        """Samples of each part that knows how many it has: a stream does not."""
+        parts = {"train": self.train, "valid": self.valid, "test": self.test}
+        return {name: len(part) for name, part in parts.items() if part is not None and not isinstance(part, Loader)}
+
 
 def gather(given: Any, valid: float = 0.1) -> Data:
     """Whatever a task gives as data, in parts. Without validation data a share of the training part becomes it, stratified by class."""

@@ -39,6 +39,7 @@ KINDS = {
         "steps": Field("count", "how many steps are planned"),
         "metric": Field("text", "by which of the metrics of an evaluation the best is chosen"),
         "better": Field("direction", "`lower` or `higher`"),
+        "samples": Field("numbers", "part of the data -> samples in it", required=False),
     },
     "step": {
         "loss": Field("number", "the training loss of this step"),

@@ -57,7 +57,10 @@ def opened(folder: Path, whole: dict[str, Any], problems: list[str]) -> list[Con
     )
     inside = [folder / name for name in names if (folder / name).resolve().parent == folder.resolve()]
     there = [path for path in inside if is_comparison(path)]
-    return [Contest(found, [], wrong) for found, wrong in map(readable, there)]
+    contests = [Contest(found, [], wrong) for found, wrong in map(readable, there)]
+    for contest in contests:  # a method has one color and one row on all tasks
+        contest.order = list(dict.fromkeys([*ranked(table_of(whole.get("conclusion"))), *contest.order]))
+    return contests
 
 
 def overview(whole: dict[str, Any], contests: list[Contest]) -> Html:
@@ -71,10 +74,14 @@ def overview(whole: dict[str, Any], contests: list[Contest]) -> Html:
     return bullets([*said, "Targets are those of each task; a target that was not reached is a miss, and no task is left out."])
 
 
+def ranked(conclusion: dict[str, Any]) -> list[str]:
+    """Methods by their first score over all tasks, the best first; none before there are scores."""
+    scores = table_of(next(iter(table_of(conclusion.get("scores")).values()), None))
+    return sorted(scores, key=lambda name: -(known(scores[name]) or 0.0))
+
+
 def together(conclusion: dict[str, Any]) -> Iterator[Html | Figure]:
-    scores = conclusion.get("scores", {})
-    first = next(iter(scores.values()), {})
-    order = sorted(first, key=lambda name: -(known(first[name]) or 0.0))
+    scores, order = conclusion.get("scores", {}), ranked(conclusion)
     if scores:
         heads = [METHOD, *(Column(of, f"score by {called(of)}", True) for of in scores)]
         yield tag(

@@ -8,7 +8,7 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
-from steepest.records import RecordError, Run, Summary, is_run
+from steepest.records import RecordError, Run, Summary, is_run, is_study
 from steepest.records.lines import start, whole
 from steepest.records.summary import add, checked
 
@@ -50,13 +50,13 @@ class Story:
 
 
 def runs_in(folder: Path, deep: int = DEEP) -> Iterator[Path]:
-    """The runs in a folder, in the order of a person's counting: run-2 before run-10. A run holds no others."""
+    """The runs in a folder, in the order of a person's counting: run-2 before run-10. A run holds no others; a study holds its trials."""
     try:
         inside = [path for path in folder.iterdir() if path.is_dir() and not path.is_symlink() and not path.name.startswith(".")]
     except OSError:
         return
     for path in sorted(inside, key=lambda path: counted(path.name)):
-        if is_run(path):
+        if is_run(path) and not is_study(path):
             yield path
         elif deep > 1:
             yield from runs_in(path, deep - 1)

@@ -85,7 +85,7 @@ def train(
         loop = Loop(session, place.record if place else Nowhere(), lambda moment: place.keep(moment, loop) if place else None)
         begin = {
             "version": records.VERSION, "task": facts["name"], "rule": rule_name(recipe), "seed": recipe.run.seed, "steps": session.steps,
-            "metric": loop.metric, "better": "higher" if loop.more else "lower", "time": {"at": now()},
+            "metric": loop.metric, "better": "higher" if loop.more else "lower", "samples": session.data.counts(), "time": {"at": now()},
         }  # fmt: skip
         yield from _going(loop, place, health, sinks, ("begin", begin))
 
