@@ -26,6 +26,7 @@ from steepest.regularizers.augment.light import Brightness, Contrast
 from steepest.regularizers.augment.policies import RandAugment
 from steepest.regularizers.augment.text import TokenDropout, TokenSwap
 from steepest.regularizers.base import BatchChange
+from steepest.regularizers.pixels import as_numbers
 
 BATCH = 128
 
@@ -71,11 +72,23 @@ def samples(n: int) -> Iterator[tuple[str, Tensor, Contests]]:
     """What they are, n of them, and who meets on them."""
     for shape in ((3, 32, 32), (1, 28, 28)):
         x = torch.randint(256, (n, *shape), dtype=torch.uint8)
-        for kind in ("float32", "uint8"):
-            yield f"images of {'x'.join(map(str, shape))} in {kind}", x / 255 if kind == "float32" else x, IMAGES
+        size = "x".join(map(str, shape))
+        yield f"images of {size} in float32", x / 255, IMAGES
+        yield f"images of {size} in uint8", x, IMAGES
+        yield f"images of {size} in uint8, to be float32", x, {name: scaled(*pair) for name, pair in IMAGES.items()}
     yield "waves of 4,096", torch.randn(n, 4096), WAVES
     yield "spectrograms of 32x64", torch.randn(n, 32, 64), SPECTROGRAMS
     yield "texts of 200 tokens", torch.randint(2, 5000, (n, 200)), TOKENS
+
+
+def scaled(change: BatchChange, transform: Callable[[Tensor], Tensor]) -> tuple[BatchChange, Callable[[Tensor], Tensor]]:
+    """Both with floats in [0, 1] at their end, which is what a network is given."""
+    return Chain(parts=(change, Scaled())), one.several(transform, one.floats)
+
+
+class Scaled(BatchChange):
+    def change(self, x, y, generator):
+        return as_numbers(x), y
 
 
 class Samples(Dataset):

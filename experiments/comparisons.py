@@ -161,8 +161,9 @@ def over_all(lines: dict[str, dict[str, Any]]) -> Iterator[str]:
     heads = ["method", "score by steps", "by seconds", *own]
     yield f"## Rules on {len(own)} tasks"
     yield (
-        'Steps to the target of each task, in the median of the fresh seeds; "not" where fewer than half of them came there. The score is the mean '
-        f"height of the performance profile from 1 to {MOST:g} times the quickest: 1 for who is the quickest everywhere, 0 for who never comes in time."
+        'Steps to the target of each task, in the median of the fresh seeds; "not" where fewer than half of them came there. The '
+        f"score is the mean height of the performance profile from 1 to {MOST:g} times the quickest: 1 for who is the quickest "
+        "everywhere, 0 for who never comes in time."
     )
     yield "\n".join([f"| {' | '.join(heads)} |", "|---" * len(heads) + "|", *rows])
 

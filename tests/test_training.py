@@ -18,9 +18,12 @@ from training import RICH, begin_or_resume, last, lines, points, recipe, small, 
 
 from steepest.core.errors import SettingError, SteepestError
 from steepest.core.objectives import LOSSES
+from steepest.core.rng import generator
 from steepest.core.task import Task
 from steepest.data.parts import DataError
+from steepest.data.split import gather
 from steepest.train import threads
+from steepest.train.feed import Feed
 from steepest.train.folder import RunError
 from steepest.train.guard import TrainingError
 from steepest.train.recipe import Recipe
@@ -283,6 +286,21 @@ def test_parts_of_different_kinds_are_preprocessed_alike():
     alike = last(train(task(data=((x, y), (x, y)), preprocess=["standardize"]), recipe()))
     mixed = last(train(task(data=(Pairs(x, y), (x, y)), preprocess=["standardize"]), recipe()))
     assert mixed.evaluation == pytest.approx(alike.evaluation, rel=1e-5) and mixed.loss == pytest.approx(alike.loss, rel=1e-4)
+
+
+@pytest.mark.parametrize("changes", [{"crop": 1, "flip": 0.5, "erase": 0.5}, {"rotate": 20.0, "contrast": 0.2}], ids=str)
+def test_augmented_bytes_are_the_floats_that_they_stand_for(changes):
+    x, y = torch.randint(256, (64, 3, 8, 8), dtype=torch.uint8, generator=generator(0, "pixels")), torch.arange(64) % 10
+
+    def fed(x):
+        made = Recipe({"regularize": changes}).regularizers().values()
+        task = Task(nn.Flatten, (x, y), preprocess=["scale", "standardize"])
+        feed = Feed(task, gather((x, y)), made, torch.device("cpu"), generator(0, "draws"))
+        return feed.training(feed.data.train.take(torch.arange(32)))[0]
+
+    found, plain = fed(x), fed(x / 255)
+    assert found.dtype == torch.float32 and found.std() > 0.5
+    torch.testing.assert_close(found, plain, rtol=0, atol=0 if "crop" in changes else 1e-5)
 
 
 class Pairs(Dataset):

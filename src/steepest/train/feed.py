@@ -28,7 +28,7 @@ class Feed:
         self.length = 1.0  # the share of a sequence that training sees: what schedule.length turns
         parts = [part for part in (data.train, data.valid, data.test) if part is not None]
         # How many steps of preprocessing the data in memory have behind them: bytes stay bytes until they are used, and
-        # augmentation comes between scaling and the rest, so that what it adds at borders is black.
+        # augmentation comes before all but scaling, so that what it adds at borders is black.
         self.early = (self.preprocess.scaled if self.augmentations else len(self.preprocess.steps)) if all(map(_is_numbers, parts)) else 0
         self.ready = isinstance(data.train, Arrays) and self.early == len(self.preprocess.steps)
         self.data = Data(self._placed(data.train), *(part and self._placed(part) for part in (data.valid, data.test)))
@@ -66,9 +66,11 @@ class Feed:
         if self.length < 1:
             batch = shortened(batch, self.length)
         if self.augmentations:
-            scaled = self.preprocess.scaled
+            # Bytes are a quarter of the memory; those that are only moved become floats afterwards, others on the way.
+            scaled = 0 if is_bytes(batch[0]) else self.preprocess.scaled
             batch = self._changed(self.prepared(batch, scaled), self.augmentations)
-            batch = (self.preprocess(batch[0], max(scaled, self.early)), *batch[1:])
+            done = 0 if is_bytes(batch[0]) else max(self.preprocess.scaled, self.early)
+            batch = (self.preprocess(batch[0], done), *batch[1:])
         else:
             batch = self.prepared(batch)
         return self._changed(batch, self.changes) if self.changes else batch
@@ -93,6 +95,11 @@ class Feed:
             if number == REFILL:
                 return
             yield self.prepared(batch)
+
+
+def is_bytes(x: Any) -> bool:
+    """Whether these inputs are images of bytes, (N, C, H, W)."""
+    return isinstance(x, Tensor) and x.dtype == torch.uint8 and x.ndim == 4
 
 
 def is_tokens(x: Any) -> bool:
