@@ -12,6 +12,7 @@ from steepest.core.rule import Rule, nest
 from steepest.engines import Cell, Engine, advance, build, choose, initial, program_key
 from steepest.engines.base import check_gradient, piece
 from steepest.optim.row import Row, split
+from steepest.rules.wrapper import Wrapper
 
 IS_SPARSE = attrgetter("is_sparse")
 
@@ -145,6 +146,11 @@ def _grouped(seats: list[Seat]) -> list[tuple[tuple, list[Seat]]]:
     for seat in seats:
         groups.setdefault(seat.key, []).append(seat)
     return list(groups.items())
+
+
+def has_view(rule: Rule) -> bool:
+    """Whether the weights to evaluate may be others than those in training: some level of the rule says so."""
+    return any(getattr(type(level), "view", Rule.view) not in (Rule.view, Wrapper.view) for _, level in rule.walk())
 
 
 def view(member: Member, p: Tensor, state: dict[str, Any]) -> Tensor:

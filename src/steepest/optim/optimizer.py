@@ -12,7 +12,7 @@ from steepest.core.errors import ParameterError, SettingError
 from steepest.core.plan import Plan, slots
 from steepest.core.rule import Rule
 from steepest.optim import state_dict as states
-from steepest.optim.binding import Binding, Member, view
+from steepest.optim.binding import Binding, Member, has_view, view
 from steepest.optim.groups import as_groups, check_names, check_parameters, listed, names_of
 from steepest.optim.row import Row, row_of
 from steepest.optim.store import Entry, Store
@@ -132,7 +132,8 @@ class Optimizer(torch.optim.Optimizer):
         with torch.no_grad():
             for row, group in zip(self.rows, self.param_groups, strict=True):
                 member = Member(row, group)
-                views += [view(member, p, self.state.get(p, {})) for p in group["params"]]
+                same = not has_view(member.rule)
+                views += [p.detach() if same else view(member, p, self.state.get(p, {})) for p in group["params"]]
         return views
 
     @contextmanager

@@ -3,6 +3,7 @@
 import os
 import platform
 import subprocess
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -15,9 +16,15 @@ def environment() -> dict[str, Any]:
         platform=platform.platform(),
         machine=platform.machine(),
         cpus=os.cpu_count(),
-        packages={name: found for name in PACKAGES if (found := _version(name))},
+        packages=dict(_packages()),
         git=_git(),
     )
+
+
+@cache
+def _packages() -> tuple[tuple[str, str], ...]:
+    """As they are when first asked: what is installed later is not what this process has imported."""
+    return tuple((name, found) for name in PACKAGES if (found := _version(name)))
 
 
 def _version(name: str) -> str | None:
@@ -29,11 +36,10 @@ def _version(name: str) -> str | None:
 
 def _git() -> dict[str, Any] | None:
     """The commit of the working directory, and whether files it tracks have changed since; None outside of a repository."""
-    commit = _ask("rev-parse", "HEAD")
-    if not commit:
-        return None
-    changes = _ask("status", "--porcelain", "--untracked-files=no")
-    return dict(commit=commit, changed=None if changes is None else bool(changes))
+    told = _ask("status", "--porcelain=v2", "--branch", "--untracked-files=no")
+    lines = [line for line in (told or "").splitlines() if line]
+    commit = next((line.split()[2] for line in lines if line.startswith("# branch.oid ")), "(initial)")
+    return None if commit == "(initial)" else dict(commit=commit, changed=any(not line.startswith("#") for line in lines))
 
 
 def _ask(*words: str) -> str | None:
