@@ -445,6 +445,29 @@ def test_neighbors(write):
         taskfile.find("d/my_task.py")
 
 
+CHANCE = """
+import random
+import numpy as np, torch, steepest as sp
+def some():
+    return torch.randn(40, 2), torch.tensor([random.random() < 0.5 for _ in range(40)]).long()
+noise = np.random.rand(3)
+early = sp.Task(lambda: torch.nn.Linear(2, 2), some())
+late = sp.Task(lambda: torch.nn.Linear(2, 2), some)
+"""
+
+
+@pytest.mark.parametrize("name", ["early", "late"])
+def test_data_made_by_chance_are_made_again(write, name):
+    """A resumed run, and each worker of a study, reads the file anew: without a seed in it they would train on other data."""
+    path = write(CHANCE)
+    torch.manual_seed(7)
+    expected = torch.rand(2)
+    torch.manual_seed(7)
+    one, two = (gather(taskfile.find(f"{path}:{name}")[0].data).train for _ in range(2))
+    assert all(torch.equal(a, b) for a, b in zip(one.columns, two.columns, strict=True)) and one.columns[0].unique().numel() > 40
+    assert torch.equal(torch.rand(2), expected)
+
+
 def test_what_a_file_prints_is_no_answer(write, capsys):
     taskfile.find(write("print('hello')\n" + GOOD))
     out, err = capsys.readouterr()

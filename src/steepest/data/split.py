@@ -11,6 +11,7 @@ from torch import Tensor
 from steepest.core.errors import SteepestError, nearest
 from steepest.core.objectives import IGNORED
 from steepest.core.rng import generator
+from steepest.data.fixed import fixed
 from steepest.data.parts import Arrays, DataError, Loader, Part, Rows, is_array, is_text, part
 
 # The split is the same for every run of a task: runs that differ in their seed are compared on the same data.
@@ -47,7 +48,8 @@ def gather(given: Any, valid: float = 0.1) -> Data:
 
 def _called(function: Callable[[], Any]) -> Any:
     try:
-        return function()
+        with fixed():
+            return function()
     except SteepestError:
         raise
     except Exception as error:  # the user's function: its mistake is the user's to mend, and is said in a line

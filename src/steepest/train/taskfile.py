@@ -11,6 +11,7 @@ from typing import Any
 
 from steepest.core.errors import SteepestError, nearest
 from steepest.core.task import Task
+from steepest.data.fixed import fixed
 from steepest.tasks import TASKS
 
 
@@ -53,12 +54,15 @@ _neighbors: dict[str, Path] = {}
 
 
 def read(path: Path, name: str) -> Task:
-    """Run the file as a module, with its folder on the path, as when Python runs it. What it prints goes to stderr."""
+    """Run the file as a module, with its folder on the path, as when Python runs it. What it prints goes to stderr.
+
+    Data that it makes by chance are the same in every process: a run that is resumed, and the workers of a study, see them again.
+    """
     whole = path.resolve()
     spec = importlib.util.spec_from_file_location(f"steepest_task_{path.stem}", whole)
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
-    with _beside(whole.parent), redirect_stdout(sys.stderr):
+    with _beside(whole.parent), redirect_stdout(sys.stderr), fixed():
         sys.modules[spec.name] = module
         try:
             spec.loader.exec_module(module)
