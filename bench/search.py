@@ -1,4 +1,4 @@
-"""Which search finds a good recipe with the fewest trainings? Ours beside Optuna's samplers, with the same space and training code.
+"""Which search finds a good recipe with the fewest trainings? Ours beside Optuna's and KerasTuner's: the same space and training code.
 
     python bench/search.py [--tasks digits-mlp,teacher] [--ranges wide,sensible] [--methods ...] [--repeats 5]
 
@@ -11,10 +11,14 @@ halving has, in the median of its repeats, after 16: at most 2, in the geometric
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, redirect_stdout
+from io import StringIO
+from itertools import islice
 from math import inf, isfinite
 from pathlib import Path
 from statistics import geometric_mean, mean, median
@@ -137,6 +141,51 @@ def suggested(trial: optuna.Trial, d: Dimension) -> Any:
     return trial.suggest_float(d.name, d.low, d.high, log=d.log)
 
 
+def kerastuner(name: str, ranges: str, seed: int) -> tuple[Curve, str]:
+    """KerasTuner's Hyperband over the same trainings; a promoted trial goes on where it stood."""
+    os.environ.setdefault("KERAS_BACKEND", "torch")
+    import keras_tuner
+
+    small = TASKS[name]
+    task, where, start = small.task(), space(ranges, small.task()), base(small)
+    hyper = keras_tuner.HyperParameters()
+    for d in where.dimensions:
+        with ExitStack() as scopes:
+            for parent, values in d.when:
+                scopes.enter_context(hyper.conditional_scope(parent, [*map(str, values)]))
+            if d.choices:
+                hyper.Choice(d.name, [*map(str, d.choices)])  # it would take True for 1
+            else:
+                hyper.Float(d.name, d.low, d.high, sampling="log" if d.log else "linear")
+    going: dict[str, Iterator[float]] = {}
+    curve, spent, best, named = Curve(), 0, inf, ""
+    with tempfile.TemporaryDirectory() as folder, redirect_stdout(StringIO()):
+        goal = keras_tuner.Objective("loss", "min")
+        oracle = keras_tuner.oracles.HyperbandOracle(
+            goal, max_epochs=small.epochs, hyperband_iterations=BUDGET, seed=seed, hyperparameters=hyper
+        )
+        oracle._set_project_dir(folder, "search")
+        lowest: dict[str, float] = {}
+        while spent < BUDGET * small.epochs and (trial := oracle.create_trial("one")).status == "RUNNING":
+            values, own = trial.hyperparameters.values, trial.trial_id
+            before = values.get("tuner/trial_id")
+            recipe = where.recipe(
+                start, where.draw(lambda d, values=values: next((x for x in d.choices if str(x) == values[d.name]), values[d.name]))
+            )
+            going[own] = going.pop(before) if before else epochs(task, recipe, seed)
+            lowest[own] = lowest.get(before or "", inf)
+            count = min(values["tuner/epochs"] - values["tuner/initial_epoch"], BUDGET * small.epochs - spent)
+            for loss in islice(going[own], count):
+                spent, lowest[own] = spent + 1, min(lowest[own], loss)
+                if lowest[own] < best:
+                    best, named = lowest[own], recipe.toml()
+                curve.append((spent, best))
+            oracle.update_trial(own, {"loss": min(lowest[own], 1e30)})
+            trial.status = "COMPLETED"
+            oracle.end_trial(trial)
+    return curve, named
+
+
 def default(name: str, ranges: str, seed: int) -> tuple[Curve, str]:
     """torch's AdamW as it comes, and torch's start."""
     recipe, curve = baseline(base(TASKS[name])), Curve()
@@ -153,6 +202,7 @@ METHODS: dict[str, Callable[[str, str, int], tuple[Curve, str]]] = {
     "TPE + halving": optunas(lambda seed: optuna.samplers.TPESampler(seed=seed), HALVING),
     "TPE": optunas(lambda seed: optuna.samplers.TPESampler(seed=seed), NONE),
     "random": optunas(lambda seed: optuna.samplers.RandomSampler(seed=seed), NONE),
+    "KerasTuner": kerastuner,
 }
 
 
@@ -213,7 +263,7 @@ def tell(lines: Lines, ranges: str, out: Console) -> None:
             if own:
                 row = [f"{median(at(x, n) for x in own):.4f}" if n <= most(method) else "" for n in SHOWN]
                 again = median(inf if x["fresh"] is None else x["fresh"] for x in own)
-                table.add_row(name, method, str(len(own)), *row, f"{again:.4f}", end_section=method == "random")
+                table.add_row(name, method, str(len(own)), *row, f"{again:.4f}", end_section=method == [*METHODS][-1])
         mine, theirs = found["ours"], found["TPE + halving"]
         if mine and theirs:
             target = median(at(x, BUDGET) for x in theirs)
