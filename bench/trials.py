@@ -1,10 +1,11 @@
-"""What one trial costs beyond itself: ours, written to disk, beside Optuna in memory and on SQLite, by chance; trivial trials.
+"""What a trial costs beyond itself: ours, written to disk, beside Optuna in memory and on SQLite, and Ray Tune; trivial ones, by chance.
 
     python bench/trials.py [--counts 100,1000,10000] [--rounds 3]
 
 All sides are asked for 8 floats by chance and told a sum of squares. Ours is `sp.Study` in a folder: every line is handed to the system
 at once, a thread brings it to the disk, and closing (the last fsync) is part of the time. "its sampler" is what proposing took of that,
-on our side; what is left is the target of DESIGN section 10, 1 ms. SQLite stops at 1,000 trials: 10,000 would take many minutes.
+on our side; what is left is the target of DESIGN section 10, 1 ms. SQLite and Ray stop at 1,000 trials: 10,000 would take many minutes.
+Ray is no part of `make bench`: `pip install "ray[tune]"` puts it beside the others.
 """
 
 import argparse
@@ -24,8 +25,6 @@ import steepest as sp
 from steepest.search import samplers
 
 NAMES = [f"x{k}" for k in range(8)]
-# More than this on SQLite is a test of patience.
-PATIENCE = 1000
 
 
 def ours(n: int, folder: Path) -> tuple[float, float]:
@@ -62,17 +61,49 @@ def optunas(storage: Callable[[Path], str | None]) -> Callable[[int, Path], tupl
     return run
 
 
+def rays(n: int, folder: Path) -> tuple[float, float]:
+    """Ray Tune, as quick as it goes: actors are used again, and do nothing but this. Ray itself is there before the clock starts."""
+    import ray
+    from ray import tune
+
+    class Trivial(tune.Trainable):
+        def step(self):
+            return {"loss": sum(x**2 for x in self.config.values()), "done": True}
+
+        def reset_config(self, new_config):
+            self.config = new_config
+            return True
+
+        def save_checkpoint(self, checkpoint_dir):
+            pass
+
+        def load_checkpoint(self, checkpoint):
+            pass
+
+    if not ray.is_initialized():
+        ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    began = perf_counter()
+    wanted = tune.TuneConfig(num_samples=n, metric="loss", mode="min", reuse_actors=True)
+    space = {name: tune.uniform(0, 1) for name in NAMES}
+    tune.Tuner(Trivial, param_space=space, tune_config=wanted, run_config=tune.RunConfig(storage_path=str(folder), verbose=0)).fit()
+    return perf_counter() - began, 0.0
+
+
 SIDES = {
     "ours, on disk": ours,
     "Optuna, in memory": optunas(lambda _: None),
     "Optuna, SQLite": optunas(lambda folder: f"sqlite:///{folder}/study.db"),
 }
+# More than this is a test of patience.
+PATIENCE = {"Optuna, SQLite": 1000, "Ray Tune": 1000}
+if find_spec("ray"):
+    SIDES["Ray Tune"] = rays
 
 
 def measured(counts: list[int], rounds: int) -> Iterator[tuple[int, dict[str, list[tuple[float, float]]]]]:
     dice = Random(0)
     for n in counts:
-        found: dict[str, list[tuple[float, float]]] = {name: [] for name in SIDES if n <= PATIENCE or "SQLite" not in name}
+        found: dict[str, list[tuple[float, float]]] = {name: [] for name in SIDES if n <= PATIENCE.get(name, n)}
         for _ in range(rounds):
             for name in dice.sample([*found], len(found)):
                 with tempfile.TemporaryDirectory() as folder:
