@@ -465,6 +465,36 @@ def test_a_study_that_was_left_ends_as_an_unbroken_one(tmp_path: Path, broken_of
     assert a == b
 
 
+@pytest.mark.parametrize(
+    ("first", "then", "strategy"), [("4runs", "8runs", "steepest"), ("9runs", "36epochs", "steepest"), ("4runs", "6runs", "random")]
+)
+def test_a_study_is_given_more(tmp_path: Path, first: str, then: str, strategy: str) -> None:
+    """What it decided stands; what comes is decided with the larger budget, also after a break in which nobody says it again."""
+    said = {"strategy": strategy, "stopper": "halving" if strategy == "random" else "", "patient": True}
+
+    def go_on(name: str, **settings: str) -> Search:
+        return resumed(tmp_path / name, task=taskfile.find(str(tmp_path / "points.py"))[0], **settings)
+
+    for name in ("whole", "broken"):
+        whole(here(tmp_path, name, budget=first, **said))
+    before = records.study(tmp_path / "whole")
+    whole(go_on("whole", budget=then))
+    events = go_on("broken", budget=then).run()
+    for _, _ in zip(range(3), events, strict=False):
+        pass
+    events.close()
+    whole(go_on("broken"))
+    after = records.study(tmp_path / "whole")
+    assert lines(tmp_path / "whole") == lines(tmp_path / "broken") and (before.budget, after.budget) == (first, then)
+    assert after.jobs.items() > before.jobs.items() and before.epochs < after.epochs <= Budget.parse(then).epochs(3)
+    assert after.epochs > Budget.parse(then).epochs(3) - 3 and after.answer and after.answer["decisions"] == len(after.jobs)
+    with pytest.raises(StudyError, match=r"whole has a budget of .* already; 3 runs is less"):
+        go_on("whole", budget="3runs")
+    if strategy == "steepest":
+        with pytest.raises(StudyError, match=r"its decisions go by that: give it more, counted in (runs|epochs) again"):
+            go_on("whole", budget="10m")
+
+
 def test_a_study_of_another_task_is_refused(tmp_path: Path, broken_off: Path) -> None:
     with pytest.raises(StudyError, match=r"exists already; go on with it: steepest tune --resume .*study; or choose another folder"):
         Search(plan(tmp_path), broken_off)

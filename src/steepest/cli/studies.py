@@ -65,7 +65,7 @@ def facts(found: Study) -> list[tuple[str, str]]:
     begin, settings = found.begin, found.begin.get("settings", {})
     wrong = {status: sum(line["status"] == status for line in found.results.values()) for status in ("diverged", "failed", "lost")}
     lines = [
-        ("task", begin.get("task", "")), ("state", found.state), ("budget", str(settings.get("budget", ""))),
+        ("task", begin.get("task", "")), ("state", found.state), ("budget", found.budget),
         ("strategy", " ".join(filter(None, (settings.get("strategy"), settings.get("stopper"))))), ("seed", str(settings.get("seed", ""))),
         ("trials", str(len(found.trials))), ("epochs", str(found.epochs)), ("time", span(found.seconds)),
         *((status, str(n)) for status, n in wrong.items() if n),
@@ -158,8 +158,7 @@ def _row(folder: Path) -> tuple[str, ...]:
     except (RecordError, OSError) as wrong:
         return printable(folder.name), "", "", "", "", f"unreadable: {printable(str(wrong))}"
     best = found.answer or found.best or {}
-    budget = str(found.begin.get("settings", {}).get("budget", ""))
-    cells = (folder.name, found.begin.get("task", ""), budget, str(len(found.trials)), _metrics(best.get("metrics", {})), found.state)
+    cells = (folder.name, found.begin.get("task", ""), found.budget, str(len(found.trials)), _metrics(best.get("metrics", {})), found.state)
     return tuple(map(printable, cells))
 
 

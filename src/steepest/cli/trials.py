@@ -48,7 +48,7 @@ class Trials:
         workers = f"{self.search.workers} worker{'s' * (self.search.workers > 1)}"
         what = "the command" if plan.command else plan.name
         how = f"{plan.strategy} with {plan.stopper}" if plan.stopper else plan.strategy
-        say(self.out, f"{self.search.log.folder}: {what}, {n} choices, {plan.limit}, {how}, {workers}")
+        say(self.out, f"{self.search.log.folder}: {what}, {n} choices, {plan.limits[-1]}, {how}, {workers}")
         if self.live:
             self.live.start()
         return self
@@ -147,11 +147,11 @@ def usual_of(plan: Any) -> dict[str, Any]:
 def used(search: Any) -> tuple[float, str]:
     """The share of the budget that is used, and that in words."""
     plan, decisions = search.plan, search.decisions
-    done = decisions.spent * max(plan.folds, 1)
-    if plan.limit.unit == "seconds":
-        return search.log.elapsed / plan.limit.amount, f"{clock(search.log.elapsed)} of {plan.limit}"
-    amount = done / plan.full if plan.limit.unit == "runs" else done
-    return amount / plan.limit.amount, f"{amount:.3g} of {plan.limit}"
+    limit, done = plan.limits[-1], decisions.spent * max(plan.folds, 1)
+    if limit.unit == "seconds":
+        return search.log.elapsed / limit.amount, f"{clock(search.log.elapsed)} of {limit}"
+    amount = done / plan.full if limit.unit == "runs" else done
+    return amount / limit.amount, f"{amount:.3g} of {limit}"
 
 
 def closing_words(search: Any, found: Any) -> Iterator[str]:

@@ -52,6 +52,8 @@ KINDS = {
     "event": {
         "name": Field("text", "what happened: rollback, ..."),
         "message": Field("text", "a sentence about it"),
+        "budget": Field("text", "of a study: what it may cost from then on", required=False),
+        "decisions": Field("count", "of a study: how many the strategy had made by then", required=False),
     },
     "health": {
         "numbers": Field("numbers", "what was watched -> value"),

@@ -37,6 +37,12 @@ class Study:
         return self.end["reason"] if self.end else "unfinished" if self.begin else "not begun"
 
     @property
+    def budget(self) -> str:
+        """What it may cost: what it was given last."""
+        said = [line["budget"] for line in [self.begin.get("settings", {}), *self.events] if "budget" in line]
+        return str(said[-1]) if said else ""
+
+    @property
     def epochs(self) -> int:
         return sum(line["epochs"] for line in self.results.values())
 

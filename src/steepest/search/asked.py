@@ -59,6 +59,11 @@ class Asked(ABC):
         return Budget.parse(self.budget)
 
     @property
+    def limits(self) -> list[Budget]:
+        """That, and what it was allowed later: the last counts."""
+        return [self.limit]
+
+    @property
     def more(self) -> bool:
         return self.better == "higher"
 

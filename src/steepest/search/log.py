@@ -64,8 +64,8 @@ class Log:
         time = {"seconds": round(seconds, 6), "elapsed": round(self.elapsed, 6)}
         self.write("result", number, **facts | {"epochs": result.epochs}, time=time)
 
-    def event(self, name: str, message: str) -> None:
-        self.write("event", self.count, name=name, message=message)
+    def event(self, name: str, message: str, **fields: Any) -> None:
+        self.write("event", self.count, name=name, message=message, **fields)
 
     def end(self, reason: str) -> None:
         """Once, unless it was gone on with."""

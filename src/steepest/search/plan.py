@@ -10,6 +10,7 @@ from steepest.core.errors import SettingError, nearest
 from steepest.core.task import Task
 from steepest.search.asked import Asked
 from steepest.search.baseline import AFTER, WithBaseline, baseline, is_baseline
+from steepest.search.budget import Budget
 from steepest.search.decisions import Decisions
 from steepest.search.finish import Finished, finish
 from steepest.search.jobs import Job, Seen, Strategy
@@ -46,6 +47,8 @@ class Plan(Asked):
     folds: int = 0
     # Of range tests that centred the rates before the study began: their `words`, and the `epochs` and `seconds` that they took.
     centred: dict[str, Any] = field(default_factory=dict)
+    # Budgets that it was given later, each with the strategy's decision from which it counts.
+    later: tuple[tuple[int, str], ...] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -53,13 +56,20 @@ class Plan(Asked):
             raise SettingError(f"folds = {self.folds}; cross-validation needs at least 2, and 0 is none")
 
     @property
+    def limits(self) -> list[Budget]:
+        return [self.limit, *(Budget.parse(text) for _, text in self.later)]
+
+    @property
     def epochs(self) -> float:
         """What may be trained. An epoch of k folds is k epochs."""
-        return (self.limit.epochs(self.full) - self.centred.get("epochs", 0.0)) / max(self.folds, 1)
+        return self._epochs(self.limits[-1])
+
+    def _epochs(self, limit: Budget) -> float:
+        return (limit.epochs(self.full) - self.centred.get("epochs", 0.0)) / max(self.folds, 1)
 
     @property
     def seconds(self) -> float:
-        return self.limit.seconds - self.centred.get("seconds", 0.0)
+        return self.limits[-1].seconds - self.centred.get("seconds", 0.0)
 
     @cached_property
     def spaces(self) -> Space:
@@ -71,13 +81,15 @@ class Plan(Asked):
 
     @property
     def compares(self) -> bool:
-        """Whether there is a default to hold the answer against, and budget enough for it."""
-        return not self.command and self.epochs >= (AFTER + 1) * self.full
+        """Whether there is a default to hold the answer against, and from the beginning budget enough for it."""
+        return not self.command and self._epochs(self.limit) >= (AFTER + 1) * self.full
 
     def decider(self) -> Strategy:
         """The strategy, with the default as a trial of its own."""
-        epochs = self.epochs - self.full * self.compares
-        setup = Setup(self.spaces, self.full, self.seed, self.width, ceil(epochs) if isfinite(epochs) else None)
+        epochs = [self._epochs(limit) - self.full * self.compares for limit in self.limits]
+        first, *later = [ceil(x) if isfinite(x) else None for x in epochs]
+        starts = [start for start, _ in self.later]
+        setup = Setup(self.spaces, self.full, self.seed, self.width, first, tuple(zip(starts, later, strict=True)))
         made = strategy(setup, self.recipe, self.strategy, self.stopper, self.name, self.patient)
         return WithBaseline(made, self.full, self.width, self.seed) if self.compares else made
 

@@ -61,7 +61,8 @@ class Steepest(Deciding):
         return rungs(self.setup.full)
 
     def _left(self, history: History) -> float:
-        return inf if self.setup.budget is None else self.setup.budget - history.spent
+        budget = self.setup.budget_at(history.number)
+        return inf if budget is None else budget - history.spent
 
     def _due(self, raced: list[Trial]) -> tuple[Trial, int] | None:
         for begin in range(0, len(raced) - COHORT + 1, COHORT):

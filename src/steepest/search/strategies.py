@@ -16,13 +16,20 @@ from steepest.search.space import Space
 
 @dataclass(frozen=True)
 class Setup:
-    """What all strategies go by: the epochs of a `full` training, the study's seed and logical width; its budget in epochs, if known."""
+    """What all strategies go by: the epochs of a `full` training, the study's seed and logical width; its budget in epochs, if known.
+
+    `later` are budgets that were given afterwards, each with the decision from which it counts.
+    """
 
     space: Space
     full: int
     seed: int = 0
     width: int = 4
     budget: int | None = None
+    later: tuple[tuple[int, int | None], ...] = ()
+
+    def budget_at(self, decision: int) -> int | None:
+        return next((budget for start, budget in reversed(self.later) if decision >= start), self.budget)
 
     def __post_init__(self) -> None:
         for name in ("full", "width"):

@@ -12,6 +12,7 @@ from steepest.core.task import Task
 from steepest.data.split import gather
 from steepest.records.studies import NAME
 from steepest.search.asked import Asked
+from steepest.search.budget import Budget
 from steepest.search.conduct import Clock, Ended, Event, Note, conduct
 from steepest.search.decisions import Decisions
 from steepest.search.finish import nothing
@@ -92,23 +93,26 @@ class Search:
 
 
 def resumed(folder: Path, budget: str | None = None, **settings: Any) -> Search:
-    """A study that goes on, as its record says; `budget` may be another."""
+    """A study that goes on, as its record says; a larger `budget` counts from its next decision on."""
     found = records.study(folder)
     if not found.begin:
         raise StudyError(f"{folder} has not begun; remove it, and start anew")
     if found.is_comparison:
         raise StudyError(f"{folder} is a comparison; steepest compare --resume {folder} goes on with it")
-    plan = Plan.begun(found.begin)
-    changed = plan.replace(budget=budget) if budget else plan
-    by_clock = plan.limit.unit == changed.limit.unit == "seconds"
-    if plan.strategy == USUAL and changed.limit != plan.limit and not by_clock:
-        raise StudyError(
-            f"{folder} was planned for {plan.limit} from its first decision on; only a study by the clock can be given more time"
-        )
-    search = Search(plan, folder, fresh=False, **settings)
-    if budget:
-        search.decisions.epochs, search.clock.seconds = changed.epochs, changed.seconds
-        search.log.event("changed", f"resumed with a budget of {changed.limit}")
+    before = tuple((line["decisions"], line["budget"]) for line in found.events if "budget" in line)
+    plan = Plan.begun(found.begin).replace(later=before)
+    if not budget or Budget.parse(budget) == plan.limits[-1]:
+        return Search(plan, folder, fresh=False, **settings)
+    decisions = sum(bool(line["point"]) for line in found.jobs.values())  # the strategy's own
+    changed = plan.replace(later=(*before, (decisions, budget)))
+    now, then = plan.limits[-1], changed.limits[-1]
+    if plan.strategy == USUAL and (now.unit == "seconds") != (then.unit == "seconds"):
+        counted = "by the clock" if now.unit == "seconds" else f"in {now.unit}"
+        raise StudyError(f"{folder} has a budget of {now}, and its decisions go by that: give it more, counted {counted} again")
+    if changed.epochs < plan.epochs:
+        raise StudyError(f"{folder} has a budget of {now} already; {then} is less")
+    search = Search(changed, folder, fresh=False, **settings)
+    search.log.event("changed", f"resumed with a budget of {then}", budget=budget, decisions=decisions)
     return search
 
 
