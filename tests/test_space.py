@@ -114,6 +114,7 @@ RANGES = [
     Dimension("c", "batch.size", 1, 4, integer=True),
     Dimension("d", "batch.size", 1, 1000, log=True, integer=True),
     Dimension("e", "optimizer.plan", choices=(None, {"norm": 1.0}, 1, 1.0, True)),
+    Dimension("f", "optimizer.beta2", 0.9, 0.9999, log=True),
 ]
 
 
@@ -133,6 +134,17 @@ def test_whole_numbers_have_equal_shares():
     assert [d.at(u / 8) for u in range(8)] == [1, 1, 2, 2, 3, 3, 4, 4]
     assert [RANGES[4].at(u / 5 + 0.01) for u in range(5)] == [None, {"norm": 1.0}, 1, 1.0, True]
     assert not RANGES[4].has(False) and not RANGES[2].has(True) and not RANGES[2].has(2.0) and not RANGES[1].has("x")
+
+
+def test_decays_count_by_what_is_missing_to_1():
+    d = Dimension("b", "optimizer.beta2", 0.9, 0.9999, log=True)
+    assert [d.at(k / 3) for k in range(4)] == [0.9, 0.99, 0.999, 0.9999] and d.place(0.99) == pytest.approx(1 / 3)
+    assert all(d.at(d.place(d.at(k / 100))) == d.at(k / 100) for k in range(101)) and d.within(0.999494) == 0.999494
+    assert not Dimension("s", "x", 0.1, 0.9, log=True).fading and not Dimension("s", "x", 0.9, 1.0, log=True).fading
+    for name in MODELED:
+        seen = [({"b": d.at(k / 12)}, abs(k / 12 - 0.8)) for k in range(12)]
+        found = [sampler(name, Space([d]), seed).propose(12, seen)["b"] for seed in range(8)]
+        assert all(map(d.has, found)) and sum(x > 0.99 for x in found) >= 3, (name, found)  # by differences a tenth would
 
 
 def test_the_default_space_reads_the_task():

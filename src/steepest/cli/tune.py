@@ -53,7 +53,9 @@ def tune(
     patient: Annotated[bool, typer.Option("--patient", help="Go on also where little gain is likely.")] = False,
     centre: Annotated[bool, typer.Option("--centre", help="First cut each range of lr to what a range test says of this model.")] = False,
     out: Annotated[Path | None, typer.Option("--out", metavar="FOLDER", help="Where the study goes; studies/TASK-1 if left out.")] = None,
-    again: Annotated[Path | None, typer.Option("--resume", metavar="STUDY", help="Go on with a study, exactly; --budget gives it more.")] = None,
+    again: Annotated[
+        Path | None, typer.Option("--resume", metavar="STUDY", help="Go on with a study, exactly; --budget gives it more.")
+    ] = None,
 ) -> None:
     """Search for a better recipe within a budget. Ctrl-C and worse lose nothing: --resume goes on.
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from math import log, nan
+from math import nan
 from typing import Any, Literal
 
 import numpy as np
@@ -10,6 +10,7 @@ from scipy.stats import spearmanr
 
 from steepest.compare.budget import expected_best
 from steepest.compare.scores import Array, better_is_more
+from steepest.search.dimension import Dimension
 
 # A trial: its point, a value for each knob by name, and its score; None if it diverged.
 Trial = tuple[Mapping[str, Any], float | None]
@@ -71,9 +72,8 @@ def edges(method: str, trials: Sequence[Trial], ranges: Mapping[str, Mapping[str
 
 def places(values: Sequence[float], spec: Mapping[str, Any]) -> Array:
     """Where between the ends of the range, from 0 to 1."""
-    ends = [spec["low"], spec["high"]]
-    low, high, *x = [log(v) if spec.get("log") else v for v in [*ends, *values]]
-    return (np.array(x) - low) / (high - low)
+    d = Dimension("", "", spec["low"], spec["high"], bool(spec.get("log")))
+    return np.array([d.place(x) for x in values])
 
 
 def climbing(method: str, best: Array, noise: float | None) -> Iterator[Flag]:

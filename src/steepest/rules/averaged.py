@@ -88,7 +88,7 @@ class ScheduleFreeSGD(ScheduleFree):
 
     lr: float = rate(1.0, search=(1e-2, 100.0))
     # x is found from y by a division by this, so it cannot be 0.
-    momentum: float = knob(0.9, "how far y lies from z towards the average x", valid=(0.01, 1), search=(0.8, 0.99))
+    momentum: float = knob(0.9, "how far y lies from z towards the average x", valid=(0.01, 1), search=(0.8, 0.99), log=True)
 
     @property
     def interpolation(self):
@@ -104,7 +104,7 @@ class ScheduleFreeAdamW(ScheduleFree):
     use = "AdamW when the length of training is open; set lr first (1 to 10 times AdamW's) and warmup_steps, evaluate the view."
 
     lr: float = rate(2.5e-3)
-    beta1: float = knob(0.9, "how far y lies from z towards the average x", valid=(0.01, 1), search=(0.8, 0.99))
+    beta1: float = knob(0.9, "how far y lies from z towards the average x", valid=(0.01, 1), search=(0.8, 0.99), log=True)
     beta2: float = beta(0.999, "decay of the second moment")
     eps: float = epsilon(1e-8)
 

@@ -16,7 +16,7 @@ def decay(default: float, search: tuple[float, float] = (1e-5, 1e-1)) -> Any:
 
 def beta(default: float, meaning: str, search: tuple[float, float] | None = None) -> Any:
     low, high = search or ((0.8, 0.99) if default < 0.99 else (0.9, 0.9999))
-    return knob(default, meaning, valid=(0, 1), search=(low, high))
+    return knob(default, meaning, valid=(0, 1), search=(low, high), log=True)  # of what is missing to 1
 
 
 def epsilon(default: float, meaning: str = "keeps the denominator from zero", search: tuple[float, float] = (1e-10, 1e-4)) -> Any:

@@ -72,11 +72,18 @@ class Dimension:
         return self.low, self.high
 
     @property
+    def fading(self) -> bool:
+        """Of decays, such as 0.9 to 0.9999, what is missing to 1 counts by factors: 0.99 lies between 0.9 and 0.999."""
+        return self.log and not self.integer and self.range[0] >= 0.5 and self.range[1] < 1
+
+    @property
     def ends(self) -> tuple[float, float]:
         """The range as places see it: of whole numbers each has the same share."""
         half = 0.5 if self.integer else 0.0
-        low, high = self.range[0] - half, self.range[1] + half
-        return (log(low), log(high)) if self.log else (low, high)
+        return self._seen(self.range[0] - half), self._seen(self.range[1] + half)
+
+    def _seen(self, x: float) -> float:
+        return -log(1 - x) if self.fading else log(x) if self.log else x
 
     def at(self, u: float) -> Any:
         """The value at a place in [0, 1]. Three digits of a number are enough, and a recipe is easier to read with them."""
@@ -84,12 +91,12 @@ class Dimension:
             return self.choices[min(int(u * len(self.choices)), len(self.choices) - 1)]
         low, high = self.ends
         x = low + u * (high - low)
-        return self.within(exp(x) if self.log else x)
+        return self.within(1 - exp(-x) if self.fading else exp(x) if self.log else x)
 
     def within(self, x: float) -> float | int:
         """The nearest number that may be chosen."""
         low, high = self.range
-        near = floor(x + 0.5) if self.integer else float(f"{x:.3g}")
+        near = floor(x + 0.5) if self.integer else round(1 - float(f"{1 - x:.3g}"), 12) if self.fading else float(f"{x:.3g}")
         inside = min(max(near, low), high)
         return int(inside) if self.integer else float(inside)
 
@@ -98,7 +105,7 @@ class Dimension:
         if self.choices:
             return (self.index(value) + 0.5) / len(self.choices)
         low, high = self.ends
-        return min(max(((log(value) if self.log else value) - low) / (high - low), 0.0), 1.0)
+        return min(max((self._seen(value) - low) / (high - low), 0.0), 1.0)
 
     def index(self, value: Any) -> int:
         return [text(x) for x in self.choices].index(text(value))

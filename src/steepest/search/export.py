@@ -1,5 +1,6 @@
 """A study for Optuna's tools: its trials in a storage that `optuna-dashboard` reads."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
@@ -22,12 +23,17 @@ def to_optuna(folder: Path, path: Path) -> int:
     settings = found.begin.get("settings", {})
     if not found.begin:
         raise StudyError(f"{folder} has not begun")
-    dimensions = {facts["name"]: Dimension.of_facts(facts) for facts in settings["space"]}
+    dimensions = {facts["name"]: shown(Dimension.of_facts(facts)) for facts in settings["space"]}
     full = settings.get("full", settings.get("epochs", 1))
     with quiet():
         study = optuna.create_study(storage=f"sqlite:///{path.resolve()}", study_name=folder.resolve().name)
         study.add_trials([_trial(found, numbers, dimensions, full) for numbers in found.trials.values()])
     return len(found.trials)
+
+
+def shown(d: Dimension) -> Dimension:
+    """For a person to look at: a decay stands there as itself."""
+    return replace(d, log=False) if d.fading else d
 
 
 def _trial(found: records.Study, numbers: list[int], dimensions: dict[str, Dimension], full: int) -> FrozenTrial:

@@ -27,15 +27,17 @@ def distribution(d: Dimension) -> BaseDistribution:
     if d.choices:
         return CategoricalDistribution([text(x) for x in d.choices])
     low, high = d.range
+    if d.fading:  # Optuna counts by factors of a number, not of what is missing to 1
+        return FloatDistribution(1 - high, 1 - low, True)
     return IntDistribution(int(low), int(high), d.log) if d.integer else FloatDistribution(low, high, d.log)
 
 
 def told(d: Dimension, value: Any) -> Any:
-    return text(value) if d.choices else value
+    return text(value) if d.choices else 1 - value if d.fading else value
 
 
 def heard(d: Dimension, value: Any) -> Any:
-    return json.loads(value) if d.choices else d.within(value)
+    return json.loads(value) if d.choices else d.within(1 - value if d.fading else value)
 
 
 def trial_of(space: Space, point: Mapping[str, Any], score: float) -> optuna.trial.FrozenTrial:
