@@ -109,7 +109,7 @@ CONTESTS = {
         builtin("lenet5-mnist"),
         {"rules": RULES, "preset": "quick", "recipe": epochs(4, batch={"size": 128})},
     ),
-    "rules-cifar": rules_on("cnn-cifar10", "the small CNN on 4,000 images of CIFAR-10"),
+    "rules-cifar": rules_on("cnn-cifar10", "the small CNN on 4,000 images of CIFAR-10", "quick"),
     "rules-speech": rules_on("spoken-digits", "a narrow CNN on 600 spoken digits"),
     "rules-imdb": rules_on("lstm-imdb", "an LSTM on the first 60 words of 4,000 film reviews", "quick"),
 }  # fmt: skip
@@ -157,7 +157,7 @@ def over_all(lines: dict[str, dict[str, Any]]) -> Iterator[str]:
     for method in sorted(RULES, key=lambda m: -scores["steps"][m]):
         steps = ["not" if (c := x["costs"]["steps"][method]) is None else f"{c:,.0f}" for x in own.values()]
         rows.append(f"| {method} | {scores['steps'][method]:.2f} | {scores['seconds'][method]:.2f} | {' | '.join(steps)} |")
-    heads = ["method", "score by steps", "by seconds", *own]
+    heads = ["method", "score by steps", "by seconds", *(name.partition("-")[2] or "digits" for name in own)]
     yield f"## Rules on {len(own)} tasks"
     yield (
         'Steps to the target of each task, in the median of the fresh seeds; "not" where fewer than half of them came there. The '
