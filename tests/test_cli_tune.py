@@ -132,6 +132,9 @@ def test_the_table_on_a_terminal(place: Path) -> None:
     argv = ["tune", "points.py", "--space", "space.toml", "--budget", "2runs", "--strategy", "random", "--out", "s", *SHORT]
     text = on_a_terminal(*argv)
     assert "\x1b[" in text and "from" in text and "of 2 runs" in text and "━" in text and "best recipe: val accuracy" in text
+    assert "Best loss over 4 epochs" in text and "100%" in text
+    shown = on_a_terminal("show", "s")
+    assert "Best loss over 4 epochs" in shown and "┤" in shown and "trial" in shown and "epochs" in shown and "random 0" in shown
 
 
 def test_a_point_in_words() -> None:

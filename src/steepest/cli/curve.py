@@ -1,9 +1,14 @@
 """A curve in characters: eight dots to each, by the Braille block of Unicode."""
 
+from bisect import bisect_left
 from itertools import pairwise
+from math import isfinite
+from statistics import fmean
 
 from steepest.cli.notation import number
 
+# Where between 0 and 1, and the value there.
+Points = list[tuple[float, float]]
 WIDTH, HEIGHT = 64, 10  # characters
 ACROSS, DOWN = 2 * WIDTH, 4 * HEIGHT  # dots
 MARGIN = 9  # characters before the curve: label and axis
@@ -35,3 +40,40 @@ def draw(ys: list[float]) -> list[str]:
         start = max(column - len(label) // 2, 0)
         below[start : start + len(label)] = label
     return [*lines, f"{'':>8}└{ruler}", f"{'':>9}{''.join(below).rstrip()}"]
+
+
+def short(x: float) -> str:
+    return number(float(f"{x:.4g}"))
+
+
+def picture(points: Points) -> list[str]:
+    """The curve from its lowest value, or from 0 if that is not far below; nothing for less than two values."""
+    finite = [(x, y) for x, y in points if isfinite(y)]
+    if len(finite) < 2:
+        return []
+    ys = columns(finite, ACROSS + 1)
+    low, high = min(ys), max(ys)
+    low = 0.0 if 0 <= low < high / 2 else low
+    lines = draw([y - low for y in ys])
+    for place, y in ((0, high), (HEIGHT - 1, low)):
+        lines[place] = f"{short(y):>7}{lines[place][7:]}"
+    lost = len(points) - len(finite)
+    return lines + ([f"{'':>9}not finite: {lost} of {len(points)} values"] if lost else [])
+
+
+def columns(points: Points, count: int) -> list[float]:
+    """The mean in each column, and a straight line over columns without a point."""
+    inside: dict[int, list[float]] = {}
+    for x, y in points:
+        inside.setdefault(min(max(int(x * count), 0), count - 1), []).append(y)
+    places = sorted(inside)
+    means = [fmean(inside[place]) for place in places]
+    return [_between(places, means, column) for column in range(count)]
+
+
+def _between(places: list[int], means: list[float], at: int) -> float:
+    right = bisect_left(places, at)
+    if right == len(places) or places[right] == at or right == 0:
+        return means[min(right, len(means) - 1)]
+    share = (at - places[right - 1]) / (places[right] - places[right - 1])
+    return means[right - 1] + share * (means[right] - means[right - 1])

@@ -1,12 +1,9 @@
 """`steepest show`: one run on one page, without torch: what it is, how it went, what happened."""
 
-from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
-from math import isfinite
 from pathlib import Path
-from statistics import fmean
 from typing import Annotated, Any
 
 import typer
@@ -15,9 +12,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from steepest.cli import curve
 from steepest.cli.console import console, show, show_json
-from steepest.cli.notation import number
+from steepest.cli.curve import Points, picture, short
 from steepest.cli.runs import STYLES, find, printable, span
 from steepest.cli.studies import FOLDER as STUDIES
 from steepest.cli.studies import find_study, show_study
@@ -31,8 +27,6 @@ from steepest.records.schema import strict
 ENOUGH = 20_000
 # So many of the last events.
 EVENTS = 8
-
-Points = list[tuple[float, float]]
 
 
 def show_run(
@@ -109,10 +103,6 @@ def facts(run: Run, s: Summary) -> list[tuple[str, str]]:
     return [(printable(name), printable(text)) for name, text in [*lines, ("machine", ", ".join(machine))] if text]
 
 
-def short(x: float) -> str:
-    return number(float(f"{x:.4g}"))
-
-
 def _page(run: Run, s: Summary) -> Iterator[RenderableType]:
     yield Text.assemble(
         "\n", (printable(run.folder.resolve().name), "bold cyan"), "  ", (printable(s.state), STYLES.get(s.state, "")), "\n"
@@ -144,39 +134,6 @@ def curves(run: Run, s: Summary) -> Iterator[tuple[str, Points]]:
         if name == "loss":
             known = (x for x in checked(run.evaluations()) if x.get("split", "valid") == "valid" and s.metric in x["metrics"])
             yield f"Validation {printable(s.metric)}", [(x["step"] / max(s.steps, 1), value(x["metrics"][s.metric])) for x in known]
-
-
-def picture(points: Points) -> list[str]:
-    """The curve from its lowest value, or from 0 if that is not far below; nothing for less than two values."""
-    finite = [(x, y) for x, y in points if isfinite(y)]
-    if len(finite) < 2:
-        return []
-    ys = columns(finite, curve.ACROSS + 1)
-    low, high = min(ys), max(ys)
-    low = 0.0 if 0 <= low < high / 2 else low
-    lines = curve.draw([y - low for y in ys])
-    for place, y in ((0, high), (curve.HEIGHT - 1, low)):
-        lines[place] = f"{short(y):>7}{lines[place][7:]}"
-    lost = len(points) - len(finite)
-    return lines + ([f"{'':>9}not finite: {lost} of {len(points)} values"] if lost else [])
-
-
-def columns(points: Points, count: int) -> list[float]:
-    """The mean in each column, and a straight line over columns without a point."""
-    inside: dict[int, list[float]] = {}
-    for x, y in points:
-        inside.setdefault(min(max(int(x * count), 0), count - 1), []).append(y)
-    places = sorted(inside)
-    means = [fmean(inside[place]) for place in places]
-    return [_between(places, means, column) for column in range(count)]
-
-
-def _between(places: list[int], means: list[float], at: int) -> float:
-    right = bisect_left(places, at)
-    if right == len(places) or places[right] == at or right == 0:
-        return means[min(right, len(means) - 1)]
-    share = (at - places[right - 1]) / (places[right] - places[right - 1])
-    return means[right - 1] + share * (means[right] - means[right - 1])
 
 
 def checked(lines: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -1,7 +1,10 @@
 """Studies as folders: one on a page, or a list of them. Read from their records, without torch."""
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import asdict
+from math import inf
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from steepest.cli.console import console, show, show_json
+from steepest.cli.curve import ACROSS, Points, picture
 from steepest.cli.notation import number
 from steepest.cli.runs import STYLES, printable, span
 from steepest.cli.verdicts import show_verdicts, understood
@@ -23,6 +27,8 @@ from steepest.records.studies import NAME, score_of
 FOLDER = "studies"
 # Rows of the table of trials.
 ROWS = 15
+# Shares of a line that some of its columns may take: what is left is for the values.
+SHARES = {"result": 0.3, "from": 0.2}
 
 
 def find_study(name: str) -> Path | None:
@@ -50,7 +56,7 @@ def show_study(folder: Path, as_json: bool = False, optuna: Path | None = None) 
     elif found.is_comparison:
         show_verdicts(folder)
     elif out.is_terminal:
-        show(out, *_page(found), *(Text(f"  unreadable: {printable(problem)}", "red") for problem in problems), "")
+        show(out, *_page(found, out.width), *(Text(f"  unreadable: {printable(problem)}", "red") for problem in problems), "")
     else:
         for problem in problems:
             print("unreadable", printable(problem), sep="\t")
@@ -99,22 +105,40 @@ def _metrics(metrics: dict[str, Any]) -> str:
     return ", ".join(f"{name} {number(float(f'{float(x):.4g}'))}" for name, x in metrics.items())
 
 
-def _page(found: Study) -> Iterator[RenderableType]:
+def _page(found: Study, width: int) -> Iterator[RenderableType]:
     name = printable(found.folder.resolve().name)
     yield Text.assemble("\n", (name, "bold cyan"), "  ", (printable(found.state), STYLES.get(found.state, "")), "\n")
     yield _grid((name, text) for name, text in facts(found) if name != "state")
+    yield from best_so_far(found)
     rows = trials(found)
     if rows:
         yield Text(f"\nTrials{'' if len(rows) <= ROWS else f', the first {ROWS} of {len(rows)}'}", style="bold")
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+        room = {"trial": 6, "epochs": 6} | {name: int(share * width) for name, share in SHARES.items()}
+        room["values"] = max(width - sum(room.values()) - 12, 10)
         for column in ("trial", "epochs", "result", "from", "values"):
-            table.add_column(column, justify="right" if column in ("trial", "epochs") else "left", no_wrap=True, overflow="ellipsis")
+            right = column in ("trial", "epochs")
+            table.add_column(column, justify="right" if right else "left", no_wrap=True, overflow="ellipsis", max_width=room[column])
         for row in rows[:ROWS]:
             table.add_row(*(Text(printable(cell)) for cell in row))
         yield Padding(table, (0, 0, 0, 2))
     if found.events:
         yield Text("\nEvents", style="bold")
         yield _grid((event["name"], printable(event["message"])) for event in found.events[-8:])
+
+
+def best_so_far(found: Study) -> Iterator[RenderableType]:
+    """What the search had found by when, drawn: nothing before there are two scores."""
+    sign, spent, best = -1 if found.begin.get("better") == "higher" else 1, 0, inf
+    known: Points = []
+    for _, line in sorted(found.results.items()):
+        spent, best = spent + line["epochs"], min(best, score_of(line))
+        known.append((spent, sign * best))
+    # Between two results the best stays what it was: each column of dots has that of its time.
+    steps = [max(bisect_right(known, spent * k / ACROSS, key=itemgetter(0)) - 1, 0) for k in range(ACROSS + 1)]
+    if lines := picture([(k / ACROSS, known[place][1]) for k, place in enumerate(steps)]) if spent else []:
+        yield Text(f"\nBest {printable(str(found.begin.get('objective', 'score')))} over {found.epochs:,} epochs", style="bold")
+        yield Padding(Text("\n".join(lines), no_wrap=True), (0, 0, 0, 2))
 
 
 def _grid(rows: Any) -> Padding:

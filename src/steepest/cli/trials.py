@@ -10,9 +10,11 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from steepest.cli.console import READABLE
+from steepest.cli.console import READABLE, show
 from steepest.cli.progress import BAR, clock, digits, say
+from steepest.cli.studies import best_so_far
 from steepest.cli.words import told
+from steepest.records import study
 
 # Rows of the table: those at work, and the last that ended.
 ROWS = 12
@@ -58,7 +60,9 @@ class Trials:
             self.live.stop()
 
     def close(self) -> None:
-        """The last words."""
+        """The last words; before them, where somebody looks on, what was found by when."""
+        if self.out.is_terminal and self.finished is not None:
+            show(self.out, *best_so_far(study(self.search.log.folder)), "")
         for line in closing_words(self.search, self.finished):
             say(self.out, line)
 
