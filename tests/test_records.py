@@ -21,8 +21,9 @@ from training import recipe, task
 
 from steepest.cli import curve, runs, show
 from steepest.cli.console import READABLE
+from steepest.cli.curve import columns, picture
 from steepest.cli.runs import list_runs, printable, span
-from steepest.cli.show import columns, picture, show_run
+from steepest.cli.show import show_run
 from steepest.core.errors import SettingError
 from steepest.records import KINDS, Record, RecordError, Summary, check, cut, environment, keep, number, position_before, read, run
 from steepest.records.schema import COMMON, TYPES, VERSION
