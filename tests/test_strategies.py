@@ -15,7 +15,7 @@ from training import task
 
 from steepest.core.errors import SettingError
 from steepest.core.rng import seed_of
-from steepest.search.advice import advice, importance
+from steepest.search.advice import advice, fitted, importance
 from steepest.search.defaults import space_of
 from steepest.search.dimension import Dimension
 from steepest.search.gain import exhausted, likely_gain
@@ -366,6 +366,13 @@ def study(lr: Callable[[int], float], score: Callable[[int, float], float], n: i
         point = {"optimizer.rule": rule, f"{rule}.lr": lr(k), "regularize.label_smoothing": 0.2 * (k % 5) / 4, "batch.size": 32}
         found.append((Job(k, k, point, 0, 0, 1, "explore"), Result("done", score(k, lr(k)), {}, 1)))
     return found
+
+
+def test_a_test_loss_far_above_the_one_that_chose_is_said():
+    (said,) = fitted({"loss": 0.017, "accuracy": 1.0}, {"loss": 0.085})
+    assert said.startswith("The test loss, 0.085, is 5.0 times the validation loss") and "--folds 5" in said
+    for valid, test in (({"loss": 0.05}, {"loss": 0.085}), ({"loss": 0.05}, None), ({}, {"loss": 1.0}), ({"loss": -3.0}, {"loss": 2.0})):
+        assert not [*fitted(valid, test)]
 
 
 def test_advice():

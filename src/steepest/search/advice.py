@@ -17,6 +17,8 @@ EDGE = 0.03
 EACH, FEW = 2, 4
 # Leaders that are held against the noise; the trials that importance needs; a share of it that is worth a word.
 LEADERS, NEEDED, WORTH = 5, 20, 0.1
+# A test loss of so many validation losses is worth a word.
+FITTED = 2.0
 
 
 class Advice(NamedTuple):
@@ -40,6 +42,16 @@ def advice(space: Space, full: int, seen: Seen) -> Advice:
         *weighty(shares),
     ]
     return Advice(said, shares)
+
+
+def fitted(valid: Mapping[str, float], test: Mapping[str, float] | None) -> Iterator[str]:
+    """A loss on test data far above the one that chose."""
+    chose, found = valid.get("loss", 0.0), (test or {}).get("loss", 0.0)
+    if 0 < chose * FITTED < found:
+        yield (
+            f"The test loss, {found:.3g}, is {found / chose:.1f} times the validation loss of the same weights: test data are harder, "
+            "or the search has fitted its validation samples; --folds 5 would choose by all of the data."
+        )
 
 
 def edges(space: Space, best: Candidate) -> Iterator[str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from steepest.search.advice import Advice, advice
+from steepest.search.advice import Advice, advice, fitted
 from steepest.search.baseline import is_baseline
 from steepest.search.decisions import Decisions
 from steepest.search.jobs import Answer, Job, Result
@@ -65,6 +65,7 @@ def finish(plan: "Plan", decisions: Decisions, log: Log, pool: Pool) -> Finished
     facts |= {"folder": str(place.relative_to(log.folder))} | ({"default": default} if default else {}) | ({"test": test} if test else {})
     # The default is not of the space.
     said = advice(plan.spaces, plan.full, [(job, result) for job, result in decisions.seen if not is_baseline(job)])
+    said = Advice([*fitted(metrics, test if not plan.folds else None), *said.sentences], said.importance)
     facts |= {"advice": said.sentences, "importance": said.importance}
     log.write("answer", len(decisions.seen), trial=answer.trial, metrics=metrics, message=answer.why, **facts)
     return Finished(answer, metrics, default, test, place, said, more, looks - (test is not None))
