@@ -111,7 +111,7 @@ CONTESTS = {
     ),
     "rules-cifar": rules_on("cnn-cifar10", "the small CNN on 4,000 images of CIFAR-10", "quick"),
     "rules-speech": rules_on("spoken-digits", "a narrow CNN on 600 spoken digits"),
-    "rules-imdb": rules_on("lstm-imdb", "an LSTM on the first 60 words of 4,000 film reviews", "quick"),
+    "rules-imdb": rules_on("lstm-imdb", "an LSTM on the first 60 words of 4,000 film reviews"),
 }  # fmt: skip
 
 
