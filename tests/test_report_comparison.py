@@ -238,8 +238,15 @@ def test_over_all_tasks(several):
     known = json.loads((several / "comparison.json").read_text())["conclusion"]["profiles"]["steps"]
     assert [row["value"] for row in profile if row["method"] == "adamw"] == pytest.approx(known["shares"]["adamw"], rel=1e-4)
     assert "not reached" in found.text and f"steepest report {several}/lenet5-mnist" in found.text
-    scales = {json.dumps(x) for spec, _ in found.charts() for x in domains(spec)}
-    assert len(scales) == 1  # a method has one color, whatever its place on a task
+
+
+def test_a_method_has_one_color_whatever_its_place_on_a_task(several, tmp_path):
+    shutil.copytree(several, tmp_path / "tasks", ignore=shutil.ignore_patterns("trials"))
+    path = tmp_path / "tasks" / "comparison.json"
+    whole = json.loads(path.read_text())
+    whole["conclusion"]["scores"]["steps"] = {"adamw": 0.2, "lion": 0.1, "sgd": 0.9}  # on each task sgd is the last
+    path.write_text(json.dumps(whole))
+    assert {tuple(x) for spec, _ in seen(path.parent).charts() for x in domains(spec)} == {("sgd", "adamw", "lion")}
 
 
 def domains(spec):

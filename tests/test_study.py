@@ -493,6 +493,9 @@ def test_a_study_is_given_more(tmp_path: Path, first: str, then: str, strategy: 
     if strategy == "steepest":
         with pytest.raises(StudyError, match=r"its decisions go by that: give it more, counted in (runs|epochs) again"):
             go_on("whole", budget="10m")
+    else:  # whose decisions know no budget
+        for other in ("10m", "20runs"):
+            go_on("whole", budget=other).log.close()
 
 
 def test_a_study_of_another_task_is_refused(tmp_path: Path, broken_off: Path) -> None:

@@ -99,17 +99,18 @@ def resumed(folder: Path, budget: str | None = None, **settings: Any) -> Search:
         raise StudyError(f"{folder} has not begun; remove it, and start anew")
     if found.is_comparison:
         raise StudyError(f"{folder} is a comparison; steepest compare --resume {folder} goes on with it")
-    before = tuple((line["decisions"], line["budget"]) for line in found.events if "budget" in line)
+    before = tuple((line["decisions"], line["budget"]) for line in found.events if {"budget", "decisions"} <= line.keys())
     plan = Plan.begun(found.begin).replace(later=before)
     if not budget or Budget.parse(budget) == plan.limits[-1]:
         return Search(plan, folder, fresh=False, **settings)
     decisions = sum(bool(line["point"]) for line in found.jobs.values())  # the strategy's own
     changed = plan.replace(later=(*before, (decisions, budget)))
     now, then = plan.limits[-1], changed.limits[-1]
-    if plan.strategy == USUAL and (now.unit == "seconds") != (then.unit == "seconds"):
+    other = (now.unit == "seconds") != (then.unit == "seconds")
+    if plan.strategy == USUAL and other:
         counted = "by the clock" if now.unit == "seconds" else f"in {now.unit}"
         raise StudyError(f"{folder} has a budget of {now}, and its decisions go by that: give it more, counted {counted} again")
-    if changed.epochs < plan.epochs:
+    if changed.epochs < plan.epochs and not other:
         raise StudyError(f"{folder} has a budget of {now} already; {then} is less")
     search = Search(changed, folder, fresh=False, **settings)
     search.log.event("changed", f"resumed with a budget of {then}", budget=budget, decisions=decisions)
