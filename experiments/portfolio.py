@@ -16,7 +16,8 @@ from typing import Any
 import torch
 import typer
 from common import HERE, show
-from small import TASKS
+from small import FEW
+from small import TASKS as LARGER
 
 import steepest as sp
 from steepest.core.errors import SteepestError
@@ -24,6 +25,7 @@ from steepest.search.defaults import space_of
 from steepest.search.dimension import text
 from steepest.search.portfolio import of_facts, within
 
+TASKS = LARGER | FEW
 FOUND = HERE / "results" / "portfolio.jsonl"
 PORTFOLIO = Path(sp.__file__).parent / "search" / "portfolio.json"
 

@@ -4,7 +4,7 @@ Test data are not among them: nothing here looks at any.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -77,6 +77,14 @@ TASKS = {
     "teacher": Small("tables", 15, teacher),
     "moons": Small("tables", 10, moons),
 }
+# The same with few data, seen many times: there hot rates and no regularization do harm, which a short training does not show.
+FEW = {
+    f"{name}-few": replace(TASKS[name], rows=rows, epochs=epochs)
+    for name, rows, epochs in [
+        ("digits-mlp", 300, 80), ("lenet5-mnist", 1000, 25), ("cnn-cifar10", 1000, 20), ("spoken-digits", 200, 50), ("char-lm", 400, 40),
+        ("teacher", 300, 100), ("moons", 200, 100),
+    ]
+}  # fmt: skip
 
 
 @cache

@@ -262,7 +262,7 @@ def test_a_small_budget_trains_the_portfolio_in_full_and_is_spent_well(budget):
     one = made(budget=budget * FULL)
     seen = simulate(one, epochs=budget * FULL, do=lambda job: trained(job, breaks=False))
     assert isinstance(one, Steepest)
-    whole = min(budget, 2) if budget >= 6 else budget
+    whole = 1 if budget >= 5 else budget
     assert [(job.point, job.stop) for job, _ in seen[:whole]] == [(point, FULL) for _, point in one.known[:whole]]
     spent = sum(result.epochs for _, result in seen)
     assert spent <= budget * FULL and spent > (budget - 1) * FULL
