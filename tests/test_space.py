@@ -16,7 +16,7 @@ from steepest.core.errors import SettingError
 from steepest.search.defaults import space_of
 from steepest.search.dimension import Dimension
 from steepest.search.modeled import MODELED
-from steepest.search.portfolio import Measured, Portfolio, greedy, portfolio, regrets, usual, within
+from steepest.search.portfolio import Measured, Portfolio, apart, greedy, portfolio, regrets, usual, within
 from steepest.search.portfolio import points as portfolio_points
 from steepest.search.samplers import SAMPLERS, grid, sampler
 from steepest.search.space import Space
@@ -379,11 +379,21 @@ def test_the_order_is_greedy():
 
 
 def test_a_family_does_not_help_itself():
-    recipes = ({"batch.size": 1}, {"batch.size": 2}, {"batch.size": 3})
+    recipes = tuple({"optimizer.rule": "adamw", "optimizer.lr": 0.1, "batch.size": size} for size in (1, 2, 3))
     tasks = {"a": Measured("images", (0.1, 1.0, 1.0)), "b": Measured("images", (0.1, 1.0, 1.0)), "c": Measured("texts", (1.0, 1.0, 0.1))}
     whole = Portfolio(("x", "y", "z"), recipes, tasks, {"images": ["a", "b", "never measured"], "texts": ["c"]})
     assert whole.order([0, 1, 2])[0] == 0 and whole.without("a").order([0, 1, 2])[0] == 2 and set(whole.without("a").tasks) == {"c"}
     assert whole.without("never measured") == whole.without("a") and whole.without("unknown") == whole and whole.order([1, 2]) == [2, 1]
+
+
+def test_a_family_that_nobody_has_measured_has_a_say():
+    # Hot rates are best on all tasks, and hardly worse than one another; what comes second is far from the first nevertheless.
+    rates, losses = (0.1, 0.08, 0.05, 1e-3), (1.0, 1.01, 1.02, 2.0)
+    recipes = tuple({"optimizer.rule": "adamw", "optimizer.lr": lr} for lr in rates)
+    hot = Portfolio(("a", "b", "c", "d"), recipes, {"x": Measured("images", losses), "y": Measured("texts", losses)})
+    assert hot.order(range(4)) == [0, 3, 2, 1] and hot.order([]) == []
+    assert apart(recipes[0], recipes[1]) == pytest.approx(0.0969, abs=1e-4) and apart(recipes[0], recipes[3]) == 1.0
+    assert apart(recipes[0], recipes[0] | {"optimizer.rule": "lion"}) == 1.0
 
 
 def test_every_recipe_of_the_portfolio_is_one():
