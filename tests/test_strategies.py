@@ -25,6 +25,7 @@ from steepest.search.jobs import WAIT, Answer, Job, Result, Seen, Wait
 from steepest.search.making import STOPPERS, strategy
 from steepest.search.naming import candidates, named, noise, ranked
 from steepest.search.pareto import front
+from steepest.search.refining import RATES, paced
 from steepest.search.samplers import SAMPLERS, Random
 from steepest.search.space import Space
 from steepest.search.steepest import Steepest
@@ -268,6 +269,28 @@ def test_a_small_budget_trains_the_portfolio_in_full_and_is_spent_well(budget):
     assert spent <= budget * FULL and spent > (budget - 1) * FULL
     best = {job.trial: job.stop for job, _ in seen}[named(seen).trial]
     assert best == FULL == seen[-1][0].stop  # the last thing is never a beginning
+
+
+def test_the_leader_is_tried_at_other_rates():
+    one = made()
+    jobs = [job for job, _ in simulate(one, epochs=4 * FULL) if job.kind == "explore"]
+    known = [point for _, point in one.known[:5]]
+    assert [job.point for job in jobs[:5]] == known and [job.stop for job in jobs[:5]] == [FULL, 1, 1, 1, 1]
+    for job, how in zip(jobs[5:7], ("hotter", "cooler"), strict=True):
+        leader = known[int(job.origin.removeprefix("trial ").removesuffix(f", {how}"))]
+        (rate,) = [name for name in leader if name.endswith(".lr")]
+        assert job.point == leader | {rate: job.point[rate]} and job.point[rate] / leader[rate] == pytest.approx(RATES[how], rel=0.01)
+
+
+def test_there_are_no_other_rates_where_none_is_searched_or_they_were_tried():
+    space = Space([Dimension("lr", "optimizer.lr", 0.01, 0.1, True), Dimension("batch", "batch.size", choices=(32, 64))])
+    seen = [(Job(0, 0, {"lr": 0.08, "batch": 32}, 0, 0, 1, "explore"), Result("done", 1.0, {}, 1))]
+    assert paced(space, history_of(seen), "hotter") == ({"lr": 0.1, "batch": 32}, "trial 0, hotter")  # the range ends there
+    top = [(Job(0, 0, {"lr": 0.1, "batch": 32}, 0, 0, 1, "explore"), Result("done", 1.0, {}, 1))]
+    assert paced(space, history_of(top), "hotter") is None and paced(space, history_of(top), "cooler") is not None
+    assert paced(space, history_of([]), "hotter") is None
+    without = Space([Dimension("batch", "batch.size", choices=(32, 64))])
+    assert paced(without, history_of([(Job(0, 0, {"batch": 32}, 0, 0, 1, "explore"), Result("done", 1.0, {}, 1))]), "cooler") is None
 
 
 def test_it_does_not_matter_for_the_beginning_whether_the_budget_is_known():

@@ -1,4 +1,4 @@
-"""Refinement: what is near the best, or anywhere, chosen by a model of all that was seen, short trainings included."""
+"""Refinement: the best at another rate; what is near the best, or anywhere, chosen by a model of all that was seen, short trainings too."""
 
 from collections.abc import Sequence
 from math import log
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 PARENTS, STEPS, NEAR, ANYWHERE = 3, (0.05, 0.12, 0.3), 80, 40
 # Shares of numbers and of choices that change.
 NUMBERS, CHOICES = 0.5, 0.15
+# The leader's rate times these is tried.
+RATES = {"hotter": 2.5, "cooler": 0.4}
 # The newest trials that the model knows, and the least for it to know anything.
 KNOWN, LEAST = 200, 6
 
@@ -35,6 +37,18 @@ def refined(space: Space, seed: int, history: History, full: int) -> tuple[Point
     tried = {text(t.point) for t in history.trials.values()}
     new = [(point, origin) for point, origin in drawn if text(point) not in tried] or drawn
     return new[promising(space, history, full, [point for point, _ in new])]
+
+
+def paced(space: Space, history: History, how: str) -> tuple[Point, str] | None:
+    """The leader at another rate, which matters more than all else; None without a leader or a rate, or where that was tried."""
+    leader = next(iter(ranked(candidates(history.trials.values()))), None)
+    rates = [d for d in space.dimensions if d.path == "optimizer.lr" and not d.choices and leader and d.name in leader.point]
+    if leader is None or not rates:
+        return None
+    point = leader.point | {d.name: d.within(leader.point[d.name] * RATES[how]) for d in rates}
+    if any(text(t.point) == text(point) for t in history.trials.values()):
+        return None
+    return point, f"trial {leader.trials[0].number}, {how}"
 
 
 def uniform(space: Space, dice: Generator) -> dict[str, float]:

@@ -8,7 +8,7 @@ from steepest.search.halving import promotion, rungs
 from steepest.search.history import History, Trial
 from steepest.search.jobs import WAIT, Job, Point, Wait
 from steepest.search.naming import candidates, noise, ranked
-from steepest.search.refining import refined
+from steepest.search.refining import RATES, paced, refined
 from steepest.search.strategies import Deciding, Setup
 
 # Of the portfolio so many are trained in full before any race. (Pools of 60 recipes on seven tasks: with one the race tells more by the
@@ -17,8 +17,8 @@ FIRST = 1
 # Trials of a cohort: of nine in a ninth of a training three go on to a third, and one to the end. (24 random recipes for digits: the
 # loss after 2 of 20 epochs has a rank correlation of 0.88 with the last; 18 of the portfolio, alike as they are, of 0.65.)
 COHORT = 9
-# So many more of the portfolio begin the first cohort; from then on trials come from these in turn.
-KNOWN = 6
+# Where trials come from: those that begin the first cohort, and from then on in turn.
+OPENING = ("known", "known", "known", "known", "hotter", "cooler")
 SOURCES = ("refined", "known", "refined", "refined", "refined")
 # The share of the budget that goes into repeats, over how many of the best, and with how many seeds at most.
 REPEATS, LEADERS, SEEDS = 0.2, 3, 5
@@ -27,7 +27,8 @@ REPEATS, LEADERS, SEEDS = 0.2, 3, 5
 class Steepest(Deciding):
     """The first recipe of the portfolio in full; cohorts by successive halving; repeats of the leaders.
 
-    Most of the first cohort is the portfolio's; then come points that a model prefers, and some of the portfolio. Where the
+    The first cohort is the portfolio's, the leader's at other rates, and a model's; then come points that the model prefers, and some of
+    the portfolio. Where the
     budget is known, nothing is begun that could not be finished: what is left goes to trials that wait, and to repeats. A budget too small
     for a race goes to the portfolio in full. `patient`: go on also when little gain is likely.
     """
@@ -77,13 +78,16 @@ class Steepest(Deciding):
         return history.explore(point, self.setup.seed, stop, origin)
 
     def _point(self, history: History, k: int) -> tuple[Point, str]:
-        open_places = self.first + KNOWN
-        place = k - open_places
-        source = "known" if place < 0 else SOURCES[place % len(SOURCES)]
-        before = k if place < 0 else open_places + sum(SOURCES[j % len(SOURCES)] == "known" for j in range(place))
-        if source == "known" and before < len(self.known):
-            origin, point = self.known[before]
-            return point, origin
+        place = max(0, k - self.first)
+        turns, turn = divmod(max(0, place - len(OPENING)), len(SOURCES))
+        source = "known" if k < self.first else OPENING[place] if place < len(OPENING) else SOURCES[turn]
+        if source == "known":
+            before = OPENING[:place].count("known") + turns * SOURCES.count("known") + SOURCES[:turn].count("known")
+            if (before := before + min(k, self.first)) < len(self.known):
+                origin, point = self.known[before]
+                return point, origin
+        if source in RATES and (found := paced(self.setup.space, history, source)):
+            return found
         return refined(self.setup.space, self.setup.seed, history, self.setup.full)
 
     def _repeat(self, history: History, share: float) -> Job | None:
