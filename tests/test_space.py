@@ -16,7 +16,7 @@ from steepest.core.errors import SettingError
 from steepest.search.defaults import space_of
 from steepest.search.dimension import Dimension
 from steepest.search.modeled import MODELED
-from steepest.search.portfolio import Measured, Portfolio, apart, greedy, portfolio, regrets, usual, within
+from steepest.search.portfolio import Measured, Portfolio, apart, greedy, lost, portfolio, regrets, usual, within
 from steepest.search.portfolio import points as portfolio_points
 from steepest.search.samplers import SAMPLERS, grid, sampler
 from steepest.search.space import Space
@@ -384,6 +384,22 @@ def test_a_family_does_not_help_itself():
     whole = Portfolio(("x", "y", "z"), recipes, tasks, {"images": ["a", "b", "never measured"], "texts": ["c"]})
     assert whole.order([0, 1, 2])[0] == 0 and whole.without("a").order([0, 1, 2])[0] == 2 and set(whole.without("a").tasks) == {"c"}
     assert whole.without("never measured") == whole.without("a") and whole.without("unknown") == whole and whole.order([1, 2]) == [2, 1]
+
+
+def test_of_recipes_that_become_equal_the_one_counts_that_loses_least(monkeypatch):
+    space = said(
+        only=True, optimizer__lr={"low": 1e-4, "high": 1e-1, "log": True}, schedule__lr__shape=["warmup_cosine", "warmup_constant"]
+    )
+    whole = {"optimizer.rule": "adamw", "optimizer.lr": 0.01, "schedule.lr": {"shape": "warmup_cosine", "warmup": 0.1}}
+    clipped, other = whole | {"optimizer.wrap.clip": {"norm": 1.0}}, whole | {"optimizer.lr": 0.02}
+    stable = whole | {"schedule.lr": {"shape": "warmup_stable_decay", "warmup": 0.1}}
+    # Of the rule and of warmup the space knows nothing.
+    assert [lost(space, within(space, BASE, x) or {}, x) for x in (whole, clipped, stable)] == [2, 3, 3]
+    # What was measured with clipping does not speak for what is left of it.
+    losses = Measured("images", (0.1, 0.4, 0.3))
+    mine = Portfolio(("clipped", "whole", "other"), (clipped, whole, other), {"x": losses})
+    monkeypatch.setattr("steepest.search.portfolio.portfolio", lambda: mine)
+    assert [origin for origin, _ in portfolio_points(space, BASE)][:2] == ["portfolio: other", "portfolio: whole"]
 
 
 def test_a_family_that_nobody_has_measured_has_a_say():
