@@ -97,13 +97,13 @@ def apart(one: Mapping[str, Any], other: Mapping[str, Any]) -> float:
 def greedy(regrets: Sequence[Sequence[float]], count: int, weights: Sequence[float] | None = None) -> list[int]:
     """An order of recipes: each next one makes the mean over tasks of the best so far as low as it can be. Among equals the first."""
     weights = weights or [1.0] * len(regrets)
+    # Where nothing improves the best any more, the better recipe by itself.
+    alone = [sum(w * row[k] for w, row in zip(weights, regrets, strict=True)) for k in range(count)]
     best = [WORST] * len(regrets)
     left, found = list(range(count)), []
     while left:
-        gained = [sum(w * min(b, row[k]) for w, b, row in zip(weights, best, regrets, strict=True)) for k in range(count)]
-        # Where nothing improves the best any more, the better recipe by itself.
-        alone = [sum(w * row[k] for w, row in zip(weights, regrets, strict=True)) for k in range(count)]
-        k = min(left, key=lambda k, gained=gained, alone=alone: (gained[k], alone[k]))
+        gained = {k: sum(w * min(b, row[k]) for w, b, row in zip(weights, best, regrets, strict=True)) for k in left}
+        k = min(left, key=lambda k, gained=gained: (gained[k], alone[k]))
         found.append(k)
         left.remove(k)
         best = [min(b, row[k]) for b, row in zip(best, regrets, strict=True)]
