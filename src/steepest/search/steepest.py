@@ -28,9 +28,8 @@ class Steepest(Deciding):
     """The first recipe of the portfolio in full; cohorts by successive halving; repeats of the leaders.
 
     The first cohort is the portfolio's, the leader's at other rates, and a model's; then come points that the model prefers, and some of
-    the portfolio. Where the
-    budget is known, nothing is begun that could not be finished: what is left goes to trials that wait, and to repeats. A budget too small
-    for a race goes to the portfolio in full. `patient`: go on also when little gain is likely.
+    the portfolio. Where the budget is known, nothing is begun that could not be finished: what is left goes to trials that wait, and to
+    repeats. A budget too small for a race goes to the portfolio in full. `patient`: go on also when little gain is likely.
     """
 
     def __init__(self, setup: Setup, known: list[tuple[str, Point]], patient: bool = False) -> None:
