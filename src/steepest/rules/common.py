@@ -10,7 +10,7 @@ def rate(default: float, search: tuple[float, float] = (1e-5, 1e-1)) -> Any:
     return knob(default, "learning rate: how far one step goes", valid=(0, inf), search=search, log=True)
 
 
-def decay(default: float, search: tuple[float, float] = (1e-5, 1e-1)) -> Any:
+def decay(default: float, search: tuple[float, float] = (1e-4, 1.0)) -> Any:
     return knob(default, "decoupled weight decay: each step also takes lr * weight_decay * p", valid=(0, inf), search=search, log=True)
 
 

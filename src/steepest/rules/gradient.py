@@ -5,6 +5,9 @@ from steepest.core.maths import lerp, where, zeros_like
 from steepest.core.rule import Rule
 from steepest.rules.common import beta, decay, rate
 
+# A step takes lr * weight_decay of a weight, and these rates are ten times and more those of rules that rescale the gradient.
+DECAYS = (1e-5, 1e-1)
+
 
 class GradientDescent(Rule):
     """Against the gradient: p = p - lr g (Cauchy, 1847; on samples: Robbins & Monro, 1951). torch's SGD without momentum."""
@@ -14,7 +17,7 @@ class GradientDescent(Rule):
     use = "The baseline, and enough for convex problems; set lr first, as large as stays stable."
 
     lr: float = rate(1e-3, search=(1e-4, 1.0))
-    weight_decay: float = decay(0.0)
+    weight_decay: float = decay(0.0, search=DECAYS)
 
     def direction(self, p, g, state, t):
         return g, {}
@@ -33,7 +36,7 @@ class Momentum(Rule):
     lr: float = rate(1e-3, search=(1e-4, 1.0))
     momentum: float = beta(0.9, "how much of the last step is kept")
     dampening: float = knob(0.0, "share of the gradient left out of v", valid=(0, 1), closed=True)
-    weight_decay: float = decay(0.0)
+    weight_decay: float = decay(0.0, search=DECAYS)
     nesterov: bool = option(False, "go where the momentum will have led")
 
     def init(self, p):
@@ -52,7 +55,7 @@ class AverageMomentum(Rule):
 
     lr: float = rate(1e-2, search=(1e-3, 10.0))
     beta: float = beta(0.9, "decay of the average gradient")
-    weight_decay: float = decay(0.0)
+    weight_decay: float = decay(0.0, search=DECAYS)
 
     def init(self, p):
         return dict(v=zeros_like(p))
@@ -70,7 +73,7 @@ class RateInsideMomentum(Rule):
 
     lr: float = rate(1e-3, search=(1e-4, 1.0))
     momentum: float = beta(0.9, "how much of the last step is kept")
-    weight_decay: float = decay(0.0)
+    weight_decay: float = decay(0.0, search=DECAYS)
 
     def init(self, p):
         return dict(v=zeros_like(p))

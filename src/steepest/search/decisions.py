@@ -9,6 +9,8 @@ from steepest.search.log import StudyError
 
 # So many first jobs that fail are enough to know that all will.
 HOPELESS = 8
+# So many knobs are named where a study cannot be resumed.
+TOLD = 3
 
 
 class Decisions:
@@ -90,7 +92,7 @@ class Decisions:
         logged = self._logged.get(job.number)
         if logged is not None and _text(logged) != _text(job):
             raise StudyError(
-                f"decision {job.number} was to train {_told(logged)}, and would now be to train {_told(job)}: "
+                f"decision {job.number} was to train {_told(logged, job)}, and would now be to train {_told(job, logged)}: "
                 "the study is of another version or other settings; start a new one"
             )
         self.jobs.append(job)
@@ -122,5 +124,9 @@ def _text(job: Job) -> str:
     return json.dumps({**job.facts(), "origin": ""}, sort_keys=True)
 
 
-def _told(job: Job) -> str:
-    return f"trial {job.trial} from epoch {job.start} to {job.stop} with {job.point}"
+def _told(job: Job, other: Job) -> str:
+    """A job, in so far as it is not the other: a recipe has dozens of knobs."""
+    theirs = {**other.facts(), **other.point}
+    own = {name: x for name, x in {"seed": job.seed, "kind": job.kind, **job.point}.items() if theirs.get(name, ...) != x}
+    said = [f"{name} = {x}" for name, x in own.items()][:TOLD] + [f"{len(own) - TOLD} more"] * (len(own) > TOLD)
+    return f"trial {job.trial} from epoch {job.start} to {job.stop}" + f" with {', '.join(said)}" * bool(own)
