@@ -1,6 +1,7 @@
 """Spaces: points that make recipes, conditions, samplers, and what is said of a mistake."""
 
 import json
+import re
 from collections.abc import Mapping
 from itertools import product
 from math import e, inf, log
@@ -16,6 +17,7 @@ from steepest.core.errors import SettingError
 from steepest.search.defaults import space_of
 from steepest.search.dimension import Dimension
 from steepest.search.modeled import MODELED
+from steepest.search.own import load_own_space
 from steepest.search.portfolio import Measured, Portfolio, apart, greedy, lost, portfolio, regrets, usual, within
 from steepest.search.portfolio import points as portfolio_points
 from steepest.search.samplers import SAMPLERS, grid, sampler
@@ -224,6 +226,15 @@ def test_a_file(tmp_path):
         load_space(path, ONE, BASE)
     with pytest.raises(SettingError, match="No such file"):
         load_space(tmp_path / "none.toml", ONE, BASE)
+    for said, error in (
+        (b"[space]\nlr = = 3", "this is not TOML"),
+        (b"caf\xe9", "this is not text"),
+        (b"space = 3", "space = 3 must be a table"),
+    ):
+        path.write_bytes(said)
+        for load in (lambda path: load_space(path, ONE, BASE), load_own_space):
+            with pytest.raises(SettingError, match=f"^{re.escape(str(path))}: {error}"):  # and the place is named once
+                load(path)
 
 
 LR = "optimizer.lr"

@@ -125,7 +125,7 @@ def test_a_prefix_is_replayed_and_another_one_refused() -> None:
     jobs[3] = Job(3, 3, {"x": -1}, 0, 0, 1, "explore")
     with pytest.raises(StudyError, match=r"trial 3 from epoch 0 to 1 with x = -1, and would now be .* with x = 3, sum = .*another version"):
         Decisions(Counting(20), 4, jobs=jobs, results=some).next()
-    jobs[3] = replace(whole_study.jobs[3], seed=7, point={name: 0 for name in "vwxyz"})
+    jobs[3] = replace(whole_study.jobs[3], seed=7, point=dict.fromkeys("vwxyz", 0))
     with pytest.raises(StudyError, match=r"trial 3 from epoch 0 to 1 with seed = 7, v = 0, w = 0, 3 more, and would now"):
         Decisions(Counting(20), 4, jobs=jobs, results=some).next()
 

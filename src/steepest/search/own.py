@@ -18,8 +18,9 @@ from steepest.search.log import Log, StudyError
 from steepest.search.making import strategy as strategy_of
 from steepest.search.space import Space
 from steepest.search.strategies import Setup
+from steepest.search.told import load_table
 from steepest.train.recipe import Recipe, located
-from steepest.train.toml import plain, read, shown
+from steepest.train.toml import plain, shown
 
 RANGE = ("low", "high", "log", "integer", "points", "when")
 
@@ -32,13 +33,9 @@ def own_space(table: Mapping[str, Any]) -> Space:
 
 
 def load_own_space(path: str | Path) -> Space:
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except (OSError, ValueError) as error:
-        raise SettingError(f"{path}: {getattr(error, 'strerror', None) or 'this is not text in UTF-8'}") from None
+    said = load_table(path)
     with located(str(path)):
-        tables = plain(read(text))
-        return own_space(tables.get("space", tables))
+        return own_space(plain(said))
 
 
 def _dimension(name: str, said: Any) -> Dimension:

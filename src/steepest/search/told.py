@@ -29,8 +29,9 @@ FIRST = ("model.name", "optimizer.rule")
 
 
 def load_space(path: str | Path, task: Task, base: Recipe) -> Space:
+    table = load_table(path)
     with located(str(path)):
-        return read_space(load_table(path), task, base)
+        return read_space(table, task, base)
 
 
 def load_table(path: str | Path) -> Any:
