@@ -53,12 +53,14 @@ language = sp.Task(
     model=lambda: sp.models.recurrent_language(width=16),
     data=sp.data.language("abcabcabc" * 60, 9), preprocess=[sp.data.characters(9)],
 )
+people = [f"{k}, {'up' if k % 2 else 'down'}" for k in range(n)]
+table = sp.Task(model=lambda: nn.Linear(3, 2), data=(people, side), preprocess=[sp.data.Columns(), "standardize"])
 x = torch.randn(n, 3, generator=dice)
 row = sp.Task(model=lambda: nn.Linear(3, 2), data=(x, (x[:, 0] > 0).long()), metrics=["accuracy"], class_weights="balanced")
 number = sp.Task(model=lambda: nn.Linear(3, 1), data=(x, x.sum(1)), loss="mse")
 alone = sp.Task(model=lambda: nn.Linear(3, 3), data=x, batch_loss=lambda model, batch: (model(batch[0]) - batch[0]).square().mean())
 """
-NAMES = ["gray", "level", "scaled", "color", "sound", "text", "language", "row", "number", "alone"]
+NAMES = ["gray", "level", "scaled", "color", "sound", "text", "language", "table", "row", "number", "alone"]
 
 
 @pytest.fixture(scope="module")
@@ -168,6 +170,15 @@ def test_texts_and_rows_said_outright(runs, tmp_path, capsys):
     assert [said(x)[0] for x in told(capsys, "predict", runs / "text", tmp_path / "x.txt").splitlines()] == ["1", "0"]
     assert [said(told(capsys, "predict", runs / "row", "--", x))[0] for x in ("3,0,0", "-3, 0.5, 1e-1")] == ["1", "0"]
     assert len(told(capsys, "predict", runs / "number", "1,2,3").split("\t")) == 1
+
+
+def test_rows_with_words(runs, tmp_path, capsys):
+    (tmp_path / "x.csv").write_text("7, up\n\n8, down\n")
+    assert [said(x)[0] for x in told(capsys, "predict", runs / "table", tmp_path / "x.csv").splitlines()] == ["1", "0"]
+    assert said(told(capsys, "predict", runs / "table", "7, up"))[0] == "1"
+    assert "line 1: 3 columns, and there should be 2" in mistake(capsys, "predict", runs / "table", "7, up, 1")
+    (tmp_path / "head.csv").write_text("age, way\n7, up\n")
+    assert "could not convert string to float: 'age'" in mistake(capsys, "predict", runs / "table", tmp_path / "head.csv")
 
 
 def test_a_language_model_says_what_comes_next(runs, capsys):

@@ -15,7 +15,7 @@ from training import last, points, recipe, small, task
 import steepest as sp
 from steepest.core.errors import SettingError, SteepestError
 from steepest.core.task import Task
-from steepest.data import SOURCES, Data, DataError, Level, Scale, Standardize, Vocabulary, gather
+from steepest.data import SOURCES, Columns, Data, DataError, Level, Scale, Standardize, Vocabulary, gather
 from steepest.data.idx import TYPES, read_idx
 from steepest.data.parts import Arrays, Loader, Rows, Samples, part
 from steepest.data.preprocess import NUMBERS, fit, restored
@@ -484,6 +484,8 @@ def test_a_step_of_ones_own_comes_back(tmp_path):
         ([Standardize], r"Standardize is a class; give an object, Standardize\(\)"),
         ([3], r"preprocess: 3 has no fit\(x\) and apply\(x, fitted\)"),
         (["scale", Vocabulary()], "a vocabulary is the first step"),
+        (["scale", Columns()], "so are the columns of a table"),
+        ([Columns()], "a Columns, and the data is no text"),
         ([Vocabulary()], "a Vocabulary, and the data is no text"),
     ],
 )
@@ -539,6 +541,42 @@ def test_mistakes_with_vocabularies():
         Vocabulary().fit(["a"])("a")
     with pytest.raises(DataError, match=r"the data is text; give preprocess=\[Vocabulary"):
         next(train(task(data=(["a b", "b"] * 20, [0, 1] * 20)), recipe()))
+
+
+PEOPLE = ["39, State-gov, 2.5", "50, ?, -1e3", '7, "Self, or not", 0']
+
+
+def test_columns():
+    columns = Columns().fit(PEOPLE)
+    assert columns.words == [[], ["?", "Self, or not", "State-gov"], []]
+    assert columns(PEOPLE).tolist() == [[39, 0, 0, 1, 2.5], [50, 1, 0, 0, -1000], [7, 0, 1, 0, 0]]
+    assert columns(["1,Elsewhere,2"]).tolist() == [[1, 0, 0, 0, 2]]
+    assert torch.equal(Columns().knowing(columns.words)(PEOPLE), columns(PEOPLE)) and columns(PEOPLE).dtype == torch.float32
+    with pytest.raises(DataError, match="line 2: 2 columns, and there should be 3"):
+        columns([PEOPLE[0], "1, State-gov"])
+    with pytest.raises(DataError, match="could not convert string to float: 'old'; the columns must be numbers"):
+        columns(["old, State-gov, 1"])
+    with pytest.raises(DataError, match="NaN"):
+        columns(["nan, State-gov, 1"])
+    for texts in (["", PEOPLE[0]], ["\n".join(PEOPLE)]):
+        with pytest.raises(SettingError, match="give a row each"):
+            columns(texts)
+    for unknown in (Columns(), Columns().fit([])):
+        with pytest.raises(SettingError, match="know no words yet"):
+            unknown(PEOPLE)
+
+
+def test_rows_of_words_through_a_run_and_back(tmp_path):
+    rows, y = [f"{k}, {'up' if k % 3 else 'down'}" for k in range(40)], [int(k % 3 > 0) for k in range(40)]
+    chosen = Task(
+        model=lambda: nn.Linear(3, 2), data=((rows, y), (["5, up", "7, sideways"], [1, 1])), preprocess=[Columns(), "standardize"]
+    )
+    last(train(chosen, recipe(stop__epochs=20), folder=tmp_path))
+    model = load(tmp_path, chosen)
+    assert model.preprocess.vocabulary.words == [[], ["down", "up"]]
+    assert model(["100, up", "100, down"]).argmax(1).tolist() == [1, 0]
+    with pytest.raises(SettingError, match=r"preprocessed by Columns\(\), .*; the task now says"):
+        load(tmp_path, chosen.replace(preprocess=["standardize"]))
 
 
 def reader(width: int = 8) -> nn.Module:

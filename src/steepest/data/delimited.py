@@ -9,8 +9,8 @@ import numpy as np
 from steepest.data.parts import DataError
 
 
-def rows(content: str, name: str, columns: int, delimiter: str = ",") -> list[list[str]]:
-    """The rows of a table as text, each of so many columns. Between tabs, quotation marks are letters like others."""
+def rows(content: str, name: str, columns: int = 0, delimiter: str = ",") -> list[list[str]]:
+    """The rows of a table as text, each of so many columns; of any number, if none is said. Between tabs, quotation marks are letters."""
     quoting = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
     reader = csv.reader(
         io.StringIO(content, newline=""), delimiter=delimiter, quoting=quoting, skipinitialspace=delimiter == ",", strict=True
@@ -18,7 +18,7 @@ def rows(content: str, name: str, columns: int, delimiter: str = ",") -> list[li
     found = []
     try:
         for row in reader:
-            if row and len(row) != columns:
+            if row and len(row) != (columns or len(row)):
                 raise DataError(f"{name}, line {reader.line_num}: {len(row)} columns, and there should be {columns}")
             if row:
                 found.append(row)

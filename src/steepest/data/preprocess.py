@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from steepest.core.errors import SettingError, nearest
+from steepest.data.columns import Columns
 from steepest.data.parts import Arrays, DataError, Loader, Part, is_text
 from steepest.data.steps import PREPROCESS, Scale, Step
 from steepest.data.vocabulary import Vocabulary
@@ -25,7 +26,7 @@ class Preprocess:
         self,
         steps: Sequence[Step],
         fitted: Sequence[dict[str, Tensor]],
-        vocabulary: Vocabulary | None = None,
+        vocabulary: Vocabulary | Columns | None = None,
         shape: Sequence[int] | None = None,
         kind: str | None = None,
     ) -> None:
@@ -75,7 +76,7 @@ def restored(given: Sequence[Any], tensors: dict[str, Tensor], facts: dict[str, 
     return Preprocess(steps, fitted, vocabulary and vocabulary.knowing(facts["words"]), facts.get("shape"), facts.get("kind"))
 
 
-def described(vocabulary: Vocabulary | None, steps: Sequence[Any]) -> list[str]:
+def described(vocabulary: Vocabulary | Columns | None, steps: Sequence[Any]) -> list[str]:
     """Each step with its settings; one of the caller's own, whose repr is an address, by its class."""
     whole = [vocabulary, *steps] if vocabulary else steps
     return [type(step).__qualname__ if type(step).__repr__ is object.__repr__ else repr(step) for step in whole]
@@ -86,10 +87,10 @@ def fit(given: Sequence[Any], train: Part) -> Preprocess:
     vocabulary, steps = _sorted(given)
     one = _one(train)
     if is_text(one) and vocabulary is None:
-        raise DataError("the data is text; give preprocess=[Vocabulary()] to turn it into numbers")
+        raise DataError("the data is text; give preprocess=[Vocabulary()] to turn it into numbers, or of rows of a table [Columns()]")
     # One that knows its words already may stand beside data that are numbered by it, for texts that come later.
-    if vocabulary is not None and vocabulary.numbers is None and not is_text(one):
-        raise DataError("preprocess has a Vocabulary, and the data is no text")
+    if vocabulary is not None and not vocabulary.known and not is_text(one):
+        raise DataError(f"preprocess has a {type(vocabulary).__name__}, and the data is no text")
     looks = (list(one.shape[1:]), str(one.dtype).removeprefix("torch.")) if isinstance(one, Tensor) else (None, None)
     if not given:
         # Bytes need no look at the others: their range is known.
@@ -97,7 +98,7 @@ def fit(given: Sequence[Any], train: Part) -> Preprocess:
         return Preprocess(known, [step.fit(one) for step in known], None, *looks)
     x: Any = _inputs(train, one)
     if vocabulary is not None and is_text(one):
-        vocabulary = vocabulary.fit(x) if vocabulary.numbers is None else vocabulary
+        vocabulary = vocabulary if vocabulary.known else vocabulary.fit(x)
         x = vocabulary(x) if steps else None
     if steps and not isinstance(x, Tensor):
         raise DataError(f"preprocess needs inputs that are one tensor, and these are {type(x).__name__}")
@@ -108,12 +109,12 @@ def fit(given: Sequence[Any], train: Part) -> Preprocess:
     return Preprocess(steps, fitted, vocabulary, *looks)
 
 
-def _sorted(given: Sequence[Any]) -> tuple[Vocabulary | None, list[Step]]:
-    """The vocabulary, if there is one, and the steps after it."""
+def _sorted(given: Sequence[Any]) -> tuple[Vocabulary | Columns | None, list[Step]]:
+    """What turns text into numbers, if anything does, and the steps after it."""
     steps = [_step(x) for x in given]
-    if any(isinstance(x, Vocabulary) for x in steps[1:]):
-        raise SettingError("a vocabulary is the first step of preprocessing, and there is one")
-    return (steps[0], steps[1:]) if steps and isinstance(steps[0], Vocabulary) else (None, steps)
+    if any(isinstance(x, (Vocabulary, Columns)) for x in steps[1:]):
+        raise SettingError("a vocabulary is the first step of preprocessing, and there is one; so are the columns of a table")
+    return (steps[0], steps[1:]) if steps and isinstance(steps[0], (Vocabulary, Columns)) else (None, steps)
 
 
 def _step(given: Any) -> Any:
@@ -123,7 +124,7 @@ def _step(given: Any) -> Any:
         return PREPROCESS[given]()
     if isinstance(given, type):
         raise SettingError(f"preprocess: {given.__name__} is a class; give an object, {given.__name__}()")
-    if not isinstance(given, Vocabulary) and not (hasattr(given, "fit") and hasattr(given, "apply")):
+    if not isinstance(given, (Vocabulary, Columns)) and not (hasattr(given, "fit") and hasattr(given, "apply")):
         raise SettingError(
             f"preprocess: {given!r} has no fit(x) and apply(x, fitted); give a name ({', '.join(PREPROCESS)}), or a step: Standardize()"
         )

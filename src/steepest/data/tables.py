@@ -1,12 +1,10 @@
 """Tables by name: numbers as they are, and of words one column for each that the training rows have."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
-from torch import Tensor
 
 from steepest.data.archive import members, text, unpacked
+from steepest.data.columns import Columns
 from steepest.data.delimited import numbers, rows
 from steepest.data.parts import Arrays, DataError
 from steepest.data.places import File, find, obtain
@@ -44,24 +42,45 @@ ADULT = [
     File("adult.test", (UCI + "adult.test",), "sha256:a2a9044bc167a35b2361efbabec64e89d69ce82d9790d2980119aac5fd7e9c05"),
 ]
 
-# age, fnlwgt, education-num, capital-gain, capital-loss, hours-per-week; the other eight are words.
-NUMERIC = (0, 2, 4, 10, 11, 12)
-WORDS = tuple(k for k in range(14) if k not in NUMERIC)
+# The words of each column, as adult.names lists them, and ? for what is unknown; none of a column of numbers.
+WORDS = {
+    "age": "",
+    "workclass": "? Federal-gov Local-gov Never-worked Private Self-emp-inc Self-emp-not-inc State-gov Without-pay",
+    "fnlwgt": "",
+    "education": (
+        "10th 11th 12th 1st-4th 5th-6th 7th-8th 9th Assoc-acdm Assoc-voc Bachelors Doctorate HS-grad Masters Preschool "
+        "Prof-school Some-college"
+    ),
+    "education-num": "",
+    "marital-status": "Divorced Married-AF-spouse Married-civ-spouse Married-spouse-absent Never-married Separated Widowed",
+    "occupation": (
+        "? Adm-clerical Armed-Forces Craft-repair Exec-managerial Farming-fishing Handlers-cleaners Machine-op-inspct "
+        "Other-service Priv-house-serv Prof-specialty Protective-serv Sales Tech-support Transport-moving"
+    ),
+    "relationship": "Husband Not-in-family Other-relative Own-child Unmarried Wife",
+    "race": "Amer-Indian-Eskimo Asian-Pac-Islander Black Other White",
+    "sex": "Female Male",
+    "capital-gain": "",
+    "capital-loss": "",
+    "hours-per-week": "",
+    "native-country": (
+        "? Cambodia Canada China Columbia Cuba Dominican-Republic Ecuador El-Salvador England France Germany Greece Guatemala "
+        "Haiti Holand-Netherlands Honduras Hong Hungary India Iran Ireland Italy Jamaica Japan Laos Mexico Nicaragua "
+        "Outlying-US(Guam-USVI-etc) Peru Philippines Poland Portugal Puerto-Rico Scotland South Taiwan Thailand Trinadad&Tobago "
+        "United-States Vietnam Yugoslavia"
+    ),
+}
+PEOPLE = Columns([words.split() for words in WORDS.values()])
 
 
 def adult() -> Data:
-    """Whether somebody earned more than 50,000 dollars in 1994 (Kohavi, 1996). What is unknown, "?", is a word like others."""
-    paths = obtain("adult", ADULT)
-    tables = []
-    for path in paths:
-        lines = text(unpacked(path), str(path)).splitlines()
-        tables.append(rows("\n".join(line for line in lines if not line.startswith("|")), str(path), 15))
-    known = [sorted({row[k] for row in tables[0]}) for k in WORDS]
+    """Whether somebody earned more than 50,000 dollars in 1994 (Kohavi, 1996)."""
     parts = []
-    for path, table in zip(paths, tables, strict=True):
-        numeric = torch.from_numpy(numbers([[row[k] for k in NUMERIC] for row in table], str(path))).float()
-        x = torch.cat([numeric, *(one_hot([row[k] for row in table], words) for k, words in zip(WORDS, known, strict=True))], 1)
-        parts.append((x, torch.tensor([_earns(row[14], str(path)) for row in table])))
+    for path in obtain("adult", ADULT):
+        lines = text(unpacked(path), str(path)).splitlines()
+        table = rows("\n".join(line for line in lines if not line.startswith("|")), str(path), len(WORDS) + 1)
+        x = PEOPLE.encoded([row[:-1] for row in table], str(path))
+        parts.append((x, torch.tensor([_earns(row[-1], str(path)) for row in table])))
     return labelled("adult", parts[0], parts[1], 2)
 
 
@@ -70,13 +89,3 @@ def _earns(said: str, name: str) -> int:
     if verdict not in ("<=50K", ">50K"):
         raise DataError(f"{name}: the income {said!r} is neither <=50K nor >50K")
     return int(verdict == ">50K")
-
-
-def one_hot(column: Sequence[str], words: Sequence[str]) -> Tensor:  # (N, len(words))
-    """A column for each known word; a word that is not known has none."""
-    place = {word: k for k, word in enumerate(words)}
-    found = torch.zeros(len(column), len(words))
-    for row, word in enumerate(column):
-        if word in place:
-            found[row, place[word]] = 1
-    return found

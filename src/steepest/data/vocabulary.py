@@ -51,6 +51,10 @@ class Vocabulary(Settings):
     numbers: ClassVar[dict[str, int] | None] = None
 
     @property
+    def known(self) -> bool:
+        return self.numbers is not None
+
+    @property
     def words(self) -> list[str]:
         return list(self.numbers or ())
 

@@ -6,11 +6,12 @@ from torch import Tensor
 
 from steepest.core.task import Task
 from steepest.data import adult, california_housing
+from steepest.data.tables import PEOPLE
 from steepest.models import mlp
 from steepest.tasks.images import knobs
 
-# 6 columns of numbers, and one for each word that the training rows have.
-ADULT = 108
+# A column for each that holds numbers, and for each word of the others.
+ADULT = sum(len(words) or 1 for words in PEOPLE.words)
 
 
 def balanced(output: Tensor, target: Tensor) -> float:
@@ -23,7 +24,7 @@ def adult_mlp() -> Task:
     """Who earned more than 50,000 dollars in 1994, one in four: classes weighed in inverse proportion to their share."""
     model = knobs(mlp, inputs=ADULT, outputs=2)
     metrics = [balanced, "accuracy"]
-    return Task(model=model, data=adult(), metrics=metrics, preprocess=["standardize"], class_weights="balanced", name="adult-mlp")
+    return Task(model=model, data=adult(), metrics=metrics, preprocess=[PEOPLE, "standardize"], class_weights="balanced", name="adult-mlp")
 
 
 def housing_mlp() -> Task:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from steepest.data import sounds
+from steepest.data.columns import Columns
 from steepest.data.parts import DataError, column, numbers
 from steepest.data.preprocess import Preprocess
 from steepest.data.steps import Spectrogram
@@ -50,7 +51,9 @@ def _array(path: Path, preprocess: Preprocess) -> np.ndarray:
     return np.atleast_1d(found)
 
 
-def _table(path: Path, preprocess: Preprocess) -> np.ndarray:
+def _table(path: Path, preprocess: Preprocess) -> np.ndarray | list[str]:
+    if isinstance(preprocess.vocabulary, Columns):
+        return [line for line in _texts(path, preprocess) if line.strip()]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # NumPy's, of an empty file
         return np.loadtxt(path, delimiter=",", ndmin=2, dtype=np.float32, encoding="utf-8-sig")
@@ -96,7 +99,7 @@ def _sound(path: Path, preprocess: Preprocess) -> Tensor:  # (1, samples)
 
 def _looks(preprocess: Preprocess) -> str:
     if preprocess.vocabulary is not None:
-        return "texts"
+        return "rows of a table" if isinstance(preprocess.vocabulary, Columns) else "texts"
     if preprocess.shape is None:
         return "inputs that its run does not describe; train it anew"
     return f"inputs of shape ({', '.join(['N', *map(str, preprocess.shape)])})"

@@ -13,6 +13,7 @@ from steepest.core.rng import generator
 from steepest.core.task import Task
 from steepest.data.parts import Batch, DataError, Part, columns, is_text
 from steepest.data.split import Data, balanced, gather
+from steepest.data.vocabulary import Vocabulary
 from steepest.regularizers.adversarial import fgsm, slope_of
 from steepest.train import taskfile
 from steepest.train.confusion import of_classes
@@ -122,13 +123,13 @@ def answers(folder: str | Path, said: str | Path, task: Task | None = None) -> t
     if not of_classes(task):
         return [[float(x) for x in row.reshape(-1)] for row in outputs], outputs, warning
     words, last = model.preprocess.vocabulary, outputs
-    if words is not None and outputs.ndim == 3:  # a language model: what comes after the last token
+    if isinstance(words, Vocabulary) and outputs.ndim == 3:  # a language model: what comes after the last token
         places = (model.preprocess(inputs) != 0).sum(1).clamp(min=1) - 1
         last = outputs[torch.arange(len(outputs)), :, places]
     if last.ndim != 2:
         return [[float(x) for x in row.reshape(-1)] for row in outputs], outputs, warning
     shares, best = last.softmax(1).max(1)
-    name = (lambda k: repr(words.text([k]))) if words is not None and last is not outputs else int
+    name = (lambda k: repr(words.text([k]))) if isinstance(words, Vocabulary) and last is not outputs else int
     return [[name(int(c)), float(p)] for c, p in zip(best, shares, strict=True)], outputs, warning
 
 
