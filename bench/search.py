@@ -3,8 +3,8 @@
     python bench/search.py [--tasks digits-mlp,teacher] [--ranges wide,sensible] [--methods ...] [--repeats 5]
 
 Tasks are those of experiments/small.py. A budget is counted in full trainings; what a stopped trial did not train is not counted. A score
-is the validation loss of the best epoch so far. Ours knows the portfolio without the task's own family, and finds the default, which it
-trains once it has seen seven trainings, among its own costs. Each study becomes a line of docs/results/search.jsonl, and what is there is
+is the validation loss of the best epoch so far. Ours knows the portfolio without the task's own family, and trains the default,
+too, as its second trial, among its own costs. Each study becomes a line of docs/results/search.jsonl, and what is there is
 not run again: stop when you like. The target of DESIGN section 10 is the budget at which ours has reached what TPE with successive
 halving has, in the median of its repeats, after 16: at most 2, in the geometric mean over tasks.
 """

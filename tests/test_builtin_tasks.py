@@ -301,11 +301,16 @@ def test_measuring_goes_on_where_it_was(tmp_path, capsys):
 
 # --- what they promise --------------------------------------------------------------------------------
 
-# Test figures that the tuned recipe reaches with seed 0, with some room for other machines.
+# Test figures that the tuned recipe reaches with seed 0, with some room for other machines. (Of pictures by `gan-mnist`
+# experiments/tasks.py judges; of `textcnn-agnews` nothing is known.)
 PROMISES = [
-    ("deep-relu-30", "accuracy", 0.97), ("digits-mlp", "accuracy", 0.97),
-    ("dqn-cartpole", "loss", -475), ("spoken-digits", "accuracy", 0.96), ("lenet5-mnist", "error", 0.008),
-    ("cnn5-mnist", "accuracy", 0.992), ("lstm-imdb", "accuracy", 0.865),
+    ("deep-relu-30", "accuracy", 0.97), ("digits-mlp", "accuracy", 0.97), ("lenet5-mnist", "error", 0.008),
+    ("cnn-mnist", "accuracy", 0.988), ("cnn5-mnist", "accuracy", 0.992),
+    ("cnn-cifar10", "accuracy", 0.73), ("cnn5-cifar10", "accuracy", 0.78),
+    ("resnet-cifar10", "accuracy", 0.77), ("lstm-imdb", "accuracy", 0.865), ("textcnn-imdb", "accuracy", 0.855),
+    ("transformer-imdb", "accuracy", 0.865), ("char-lm", "bits", 2.37), ("char-lm-docs", "bits", 1.70), ("gpt-char", "bits", 2.45),
+    ("vae-mnist", "loss", 105), ("spoken-digits", "accuracy", 0.96), ("dqn-cartpole", "loss", -475),
+    ("adult-mlp", "balanced", 0.815), ("housing-mlp", "mae", 0.35),
 ]  # fmt: skip
 
 
@@ -318,7 +323,7 @@ def test_what_the_tuned_recipe_reaches(name, metric, bound, tmp_path):
 
     last(train(TASKS[name](), Recipe.parse(recipe_text(name) or ""), folder=tmp_path / "run"))
     found = measure(tmp_path / "run", "test", TASKS[name]())[0][metric]
-    assert found <= bound if metric in ("loss", "error") else found >= bound
+    assert found <= bound if metric in ("loss", "error", "bits", "mae") else found >= bound
 
 
 @pytest.mark.slow

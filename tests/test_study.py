@@ -13,7 +13,7 @@ import steepest as sp
 from steepest import records
 from steepest.core.errors import SettingError
 from steepest.search import script
-from steepest.search.baseline import AFTER, WithBaseline, baseline, is_baseline
+from steepest.search.baseline import PLACE, WithBaseline, baseline, is_baseline
 from steepest.search.budget import Budget
 from steepest.search.conduct import Clock, Ended, conduct
 from steepest.search.decisions import HOPELESS, Decisions
@@ -25,6 +25,7 @@ from steepest.search.plan import Plan
 from steepest.search.planning import planned
 from steepest.search.pool import Here
 from steepest.search.shared import lay, lift
+from steepest.search.strategies import Plain
 from steepest.search.tune import Search, resumed
 from steepest.tasks import TASKS
 from steepest.train import taskfile
@@ -145,16 +146,30 @@ def test_when_everything_fails_it_ends_soon() -> None:
 
 def test_the_default_is_a_trial_among_others() -> None:
     inner, plain = Counting(40), Counting(40)
-    decisions = Decisions(WithBaseline(inner, full=2, width=4, seed=5), 4)
+    decisions = Decisions(WithBaseline(inner, full=2, seed=5), 4)
     carried_out(decisions, 3)
     (place,) = [job.number for job in decisions.jobs if is_baseline(job)]
-    assert place == 2 * AFTER + 3 and decisions.jobs[place] == Job(place, place, {}, 5, 0, 2, "explore", "default AdamW")
+    assert place == PLACE and decisions.jobs[place] == Job(place, place, {}, 5, 0, 2, "explore", "default AdamW")
     without = Decisions(plain, 4)
     carried_out(without, 1)
     assert [job.point["x"] for job in decisions.jobs if job.point] == [job.point["x"] for job in without.jobs]
-    assert sorted(job.trial for job in decisions.jobs) == list(range(41))
-    small = Decisions(WithBaseline(Counting(13), full=2, width=4, seed=5), 4)
-    assert not any(map(is_baseline, carried_out(small, 1)))
+    assert [job.trial for job in decisions.jobs] == [*range(41)]
+
+
+def test_trials_that_others_come_from_are_those_that_are_meant() -> None:
+    class Told(Counting):
+        def decide(self, i: int, seen: Seen) -> Job | Wait | None:
+            return Job(i, i, {"x": i}, 0, 0, 1, "explore", origins[i]) if i < 4 else None
+
+    origins = ["from 0", "refined from 1", "again, as trial 7", "random 3"]
+    told = [job.origin for job in carried_out(Decisions(WithBaseline(Told(), full=1, seed=0), 4), 1)]
+    assert told == ["from 0", "default AdamW", "refined from 2", "again, as trial 8", "random 3"]
+
+
+def test_the_default_may_be_the_answer() -> None:
+    seen = [(Job(0, 0, {"x": 0}, 0, 0, 2, "explore"), Result("done", 0.5)), (Job(1, 1, {}, 0, 0, 2, "explore"), Result("done", 0.4))]
+    answer = WithBaseline(Plain(None, None), full=2, seed=0).best(seen)  # type: ignore[arg-type]
+    assert answer is not None and (answer.trial, answer.point, answer.score) == (1, {}, 0.4)
 
 
 def test_the_default_is_torchs(tmp_path: Path) -> None:
@@ -420,7 +435,7 @@ def here(tmp_path: Path, name: str, **changes: object) -> Search:
 
 
 def test_a_study_from_beginning_to_end(tmp_path: Path) -> None:
-    found, results = whole(here(tmp_path, "study"))
+    found, results = whole(here(tmp_path, "study", budget="5runs"))
     folder = tmp_path / "study"
     assert isinstance(found, Finished) and found.folder == folder / "trials" / f"{found.answer.trial:04d}" and found.before == 0
     assert (found.folder / "model.safetensors").exists() and not (folder / "data").exists()
@@ -436,7 +451,7 @@ def test_a_study_from_beginning_to_end(tmp_path: Path) -> None:
         stop = max(study.jobs[n]["stop"] for n in numbers)
         (place,) = (folder / "trials" / f"{trial:04d}" / "checkpoints").iterdir()
         assert len(evaluations) == stop and place.name == f"step-{10 * stop:09d}"
-    assert study.state == "budget" and study.epochs <= 12 and found.metrics["loss"] == min(r.score for r in results.values())
+    assert study.state == "budget" and study.epochs <= 15 and found.metrics["loss"] == min(r.score for r in results.values())
     assert study.answer["test"] == found.test and study.answer["looks"] == 1
 
 
@@ -529,7 +544,8 @@ def test_accuracy_against_parameters(tmp_path: Path) -> None:
         stopper="",
     )
     found, results = whole(search)
-    assert [r.metrics["parameters"] for r in results.values()] == [4 * 3 + 4 * 2 + 2, 8 * 3 + 8 * 2 + 2, 12 * 3 + 12 * 2 + 2]
+    # With the default, which has the model's own width, 8.
+    assert sorted(r.metrics["parameters"] for r in results.values()) == [width * 5 + 2 for width in (4, 8, 8, 12)]
     front = search.plan.front(search.decisions.seen)
     assert all(a[1]["accuracy"] > b[1]["accuracy"] or a[1]["parameters"] < b[1]["parameters"] for a in front for b in front if a != b)
     assert found.answer.score == -max(r.metrics["accuracy"] for r in results.values())
@@ -541,7 +557,7 @@ def test_what_diverges_ends_at_once_and_is_the_same_again(tmp_path: Path) -> Non
     search = here(tmp_path, "study", space=wild, base=base, strategy="grid", stopper="")
     found, results = whole(search)
     assert results[0].status == "diverged" and "NaN or Inf" in results[0].error and results[0].epochs == 1
-    assert results[1].done and found.answer.trial == 1
+    assert results[2].done and found.answer.trial == 2
     assert not (tmp_path / "study" / "trials" / "0000" / "checkpoints").exists()
 
 
@@ -556,7 +572,7 @@ def test_a_task_whose_every_trial_fails(tmp_path: Path) -> None:
     )
     with pytest.raises(
         StudyError,
-        match=r"all 11 trials ended without a score \(failed\); the first: model: .*: ValueError: a width of 16 is not liked",
+        match=r"all 11 trials but the default AdamW ended .* \(failed\); the first: model: .*: ValueError: a width of 16 is not liked",
     ):
         list(search.run())
 

@@ -167,7 +167,7 @@ def closing_words(search: Any, found: Any) -> Iterator[str]:
     known = [name for name in names if name in found.metrics]
     yield f"best recipe: val {', '.join(_beside(name, found.metrics, found.default) for name in known)}"
     if found.default is None and not plan.command:
-        yield "the default AdamW was left out: it is a trial of studies of at least 8 full trainings"
+        yield "the default AdamW was left out: it is a trial of studies of at least 2 full trainings"
     yield f"trial {found.answer.trial} ({told(found.answer.point, usual_of(plan)) or 'the default'}): {found.answer.why}"
     if found.more:
         yield f"it was trained to its end: {found.more} epochs more"

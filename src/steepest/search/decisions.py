@@ -102,8 +102,9 @@ class Decisions:
         return self._spent[seen] + self._planned[len(self.jobs)] - self._planned[seen]
 
     def _hopeless(self) -> bool:
-        first = self.seen[: min(self._shown, HOPELESS)]
-        return len(first) == HOPELESS and all(result.status == "failed" for _, result in first)
+        """That the default goes, which has no point of the space, is no hope for the space."""
+        first = [result for job, result in self.seen[: min(self._shown, HOPELESS + 1)] if job.point][:HOPELESS]
+        return len(first) == HOPELESS and all(result.status == "failed" for result in first)
 
 
 class Sums:

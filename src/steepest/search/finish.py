@@ -37,7 +37,7 @@ class Finished:
 
 def finish(plan: "Plan", decisions: Decisions, log: Log, pool: Pool) -> Finished:
     answer = decisions.best()
-    if answer is None:
+    if answer is None or decisions.over == "failed":
         raise StudyError(nothing(decisions))
     place = place_of(log.folder, answer.trial)
     of_trial = [(job, result) for job, result in decisions.seen if job.trial == answer.trial and result.done]
@@ -93,5 +93,6 @@ def nothing(decisions: Decisions) -> str:
     if not wrong:
         return "no trial came to its end; give it more time"
     count = f"all {len(wrong)} trials" if len(wrong) > 1 else "the only trial"
+    count += " but the default AdamW" * (len(wrong) < len(decisions.seen))
     kinds = ", ".join(sorted({result.status for result in wrong}))
     return f"{count} ended without a score ({kinds}); the first: {wrong[0].error}"

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from steepest.core.errors import SettingError, nearest
 from steepest.core.task import Task
 from steepest.search.asked import Asked
-from steepest.search.baseline import AFTER, WithBaseline, baseline, is_baseline
+from steepest.search.baseline import WithBaseline, baseline, is_baseline
 from steepest.search.budget import Budget
 from steepest.search.decisions import Decisions
 from steepest.search.finish import Finished, finish
@@ -82,7 +82,7 @@ class Plan(Asked):
     @property
     def compares(self) -> bool:
         """Whether there is a default to hold the answer against, and from the beginning budget enough for it."""
-        return not self.command and self._epochs(self.limit) >= (AFTER + 1) * self.full
+        return not self.command and self._epochs(self.limit) >= 2 * self.full
 
     def decider(self) -> Strategy:
         """The strategy, with the default as a trial of its own."""
@@ -91,7 +91,7 @@ class Plan(Asked):
         starts = [start for start, _ in self.later]
         setup = Setup(self.spaces, self.full, self.seed, self.width, first, tuple(zip(starts, later, strict=True)))
         made = strategy(setup, self.recipe, self.strategy, self.stopper, self.name, self.patient)
-        return WithBaseline(made, self.full, self.width, self.seed) if self.compares else made
+        return WithBaseline(made, self.full, self.seed) if self.compares else made
 
     # --- jobs ---------------------------------------------------------------------------------------
 
